@@ -1,0 +1,185 @@
+"""`scanner-mover demo`: the whole job on this machine, with a real `dcmqrscp` as the scanner."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pydicom
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+from rich.console import Console
+from rich.filesize import decimal
+from rich.text import Text
+from rich.tree import Tree
+
+from scanner_mover import signals
+from scanner_mover.commands.move import Options, say
+from scanner_mover.commands.move import run as move
+from scanner_mover.dcmtk import dcmqrscp
+from scanner_mover.dcmtk.tool import TOOLS, find_tools
+from scanner_mover.errors import Ended, ScannerMoverError, UsageError, reason
+
+_UID = "1.2.826.0.1.3680043.8.498.24"  # below pydicom's root, which it lends for tests
+_MODALITY_PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
+_SCANNER, _MOVER = "SCANNER", "MOVER"
+_MOST_PASSES = 5
+
+
+@dataclass(frozen=True)
+class _Study:
+    """A study of the demo: how many images each of its series has, and whether its procedure has ended."""
+
+    uid: str
+    images: tuple[int, ...]
+    ended: bool
+
+
+_STUDIES = (_Study(f"{_UID}.1", (3, 8, 5), ended=True), _Study(f"{_UID}.2", (4,), ended=False))
+
+
+def run(keep: str | None) -> int:
+    """Show the job; KEEP is a folder to leave everything in. Gives the exit status of the contract."""
+    signals.install()
+    try:
+        with _place(keep) as place:
+            return _show(place)
+    except ScannerMoverError as error:
+        say(str(error))
+        return error.exit_status
+    except Ended as ended:
+        return ended.exit_status
+
+
+@contextlib.contextmanager
+def _place(keep: str | None) -> Iterator[str]:
+    if keep is None:
+        with signals.deferred():
+            place = tempfile.mkdtemp(prefix="scanner-mover-demo.")
+        try:
+            yield place
+        finally:
+            with signals.deferred():
+                shutil.rmtree(place, ignore_errors=True)
+        return
+    try:
+        os.makedirs(keep, exist_ok=True)
+        if os.listdir(keep):
+            raise UsageError(f"--keep: {keep} is not empty")
+    except OSError as error:
+        raise UsageError(f"--keep: {keep} cannot be used: {reason(error)}") from error
+    yield os.path.abspath(keep)
+
+
+def _show(place: str) -> int:
+    console = Console(highlight=False)
+    tools = find_tools((*TOOLS, *dcmqrscp.TOOLS))
+    data = os.path.join(place, "data")
+    scanner_port, mover_port = _free_ports()
+    console.rule("a scanner, two requested studies, one of them still running")
+    with dcmqrscp.serving(
+        tools,
+        os.path.join(place, "scanner"),
+        port=scanner_port,
+        ae_title=_SCANNER,
+        destination_ae_title=_MOVER,
+        destination_port=mover_port,
+    ):
+        _fill(place, data)
+        dcmqrscp.store(tools, os.path.join(place, "acquired"), port=scanner_port, ae_title=_SCANNER)
+        shutil.rmtree(os.path.join(place, "acquired"))
+        file = _configure(place, data, scanner_port, mover_port)
+        for study in _STUDIES:
+            state = "has ended" if study.ended else "is running"
+            images = ", ".join(str(number) for number in study.images)
+            console.print(f"study {study.uid}: series of {images} images, its procedure {state}", soft_wrap=True)
+        options = Options(config=file, server_dir=os.path.join(place, "server"), receive=True, show=True)
+        finished = os.path.join(data, "finished-scans", _STUDIES[0].uid)
+        for number in range(1, _MOST_PASSES + 1):
+            console.rule(f"pass {number}: scanner-mover move --receive")
+            status = move(options, "scanner-mover")
+            if status or os.path.exists(finished):
+                break
+    console.rule("what came out")
+    console.print(_tree(data))
+    return status if status or os.path.exists(finished) else 5
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def _configure(place: str, data: str, scanner_port: int, mover_port: int) -> str:
+    """Write the configuration that a site would write; without its waiting times, which are for real scanners."""
+    file = os.path.join(place, "config.json")
+    keys = {
+        "DATADIR": data,
+        "SCANNERIP": "127.0.0.1",
+        "SCANNERPORT": scanner_port,
+        "SCANNERAETITLE": _SCANNER,
+        "DICOMAETITLE": _MOVER,
+        "DICOMPORT": mover_port,
+        "SCANNER_MOVER": {"settle_seconds": 0, "quiet_seconds": 0, "reserve_bytes": 0},
+    }
+    with open(file, "w", encoding="utf-8") as stream:
+        json.dump(keys, stream, indent=2)
+    return file
+
+
+def _fill(place: str, data: str) -> None:
+    """The images that the scanner acquired, the requests, the MPPS files, and the switch."""
+    acquired = os.path.join(place, "acquired")
+    for folder in (acquired, *(os.path.join(data, name) for name in ("active-scans", "scanner", "config"))):
+        os.makedirs(folder)
+    with open(os.path.join(data, "config", "enabled"), "w", encoding="ascii") as file:
+        file.write("010\n")
+    # The file lies in the pydicom package: nothing is downloaded.
+    image = pydicom.dcmread(str(get_testdata_file("MR_small.dcm", download=False)))
+    image.PatientName, image.PatientID = "Phantom^Demo", "DEMO"
+    for study in _STUDIES:
+        image.StudyInstanceUID = study.uid
+        for series, images in enumerate(study.images, 1):
+            image.SeriesInstanceUID = f"{study.uid}.{series}"
+            image.SeriesNumber = series
+            for number in range(1, images + 1):
+                image.SOPInstanceUID = UID(f"{study.uid}.{series}.{number}")
+                image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+                image.InstanceNumber = number
+                image.save_as(os.path.join(acquired, image.SOPInstanceUID))
+        with open(os.path.join(data, "active-scans", study.uid), "w", encoding="ascii"):
+            pass
+        _write_mpps(os.path.join(data, "scanner", f"{study.uid}.mpps"), study)
+
+
+def _write_mpps(path: str, study: _Study) -> None:
+    step = Dataset()
+    step.StudyInstanceUID = study.uid
+    mpps = Dataset()
+    mpps.PerformedProcedureStepStatus = "COMPLETED" if study.ended else "IN PROGRESS"
+    mpps.PerformedProcedureStepEndTime = "093000" if study.ended else None
+    mpps.ScheduledStepAttributesSequence = [step]
+    mpps.file_meta = FileMetaDataset()
+    mpps.file_meta.MediaStorageSOPClassUID = UID(_MODALITY_PERFORMED_PROCEDURE_STEP)
+    mpps.file_meta.MediaStorageSOPInstanceUID = UID(f"{study.uid}.0")
+    mpps.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    mpps.save_as(path, enforce_file_format=True)
+
+
+def _tree(folder: str) -> Tree:
+    """FOLDER and everything below it, folders before files."""
+    tree = Tree(Text(f"{os.path.basename(folder)}/", style="bold"), guide_style="dim")
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda one: (one.is_file(), len(one.name), one.name)):
+            if entry.is_dir():
+                tree.add(_tree(entry.path))
+            else:
+                tree.add(Text.assemble((entry.name, "green"), (f"  {decimal(entry.stat().st_size)}", "dim")))
+    return tree

@@ -1,0 +1,27 @@
+"""`moveFromScanner.sh`: the reference's one optional argument, and what `scanner-mover move` does.
+
+Nothing but plain modules here: cron calls it every 15 seconds, and nearly always there is nothing to do.
+"""
+
+import sys
+
+from scanner_mover.commands.move import Options, run, say
+from scanner_mover.errors import OK, USAGE
+
+_HELP = """\
+usage: moveFromScanner.sh [PROJECT]
+
+One pass over the requested studies, as `scanner-mover move [PROJECT]`, which has options and says more.
+"""
+
+
+def main() -> None:
+    """The console script; ends the process with the exit status of the contract."""
+    program, *arguments = sys.argv
+    if arguments in (["-h"], ["--help"]):
+        print(_HELP, end="")
+        sys.exit(OK)
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        say("usage: moveFromScanner.sh [PROJECT]")
+        sys.exit(USAGE)
+    sys.exit(run(Options(project=arguments[0] if arguments else None), program))

@@ -1,0 +1,153 @@
+"""dcmdump: reads many DICOM files in one call, and the text that it prints.
+
+What is printed with `+F +Qn -Un +p +P gggg,eeee` (dcmdump's man page): for each file a header line, then one line for
+each element found, with the path of the sequences that it stands in. `+Qn` writes control and non-ASCII bytes as
+`&#N;`, so a value never breaks a line.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from scanner_mover.dcmtk.tool import Toolbox
+
+# The kernel takes an argument list of 2 MB; names are far shorter than this allows.
+_FILES_A_CALL = 1000
+_STALL_SECONDS = 60.0
+
+OPTIONS = ("+F", "+Qn", "-Un", "+p")
+
+_HEADER = re.compile(r"# dcmdump \(\d+/\d+\): (.*)")
+_ELEMENT = re.compile(
+    r"\s*(?P<path>(?:\([0-9a-f]{4},[0-9a-f]{4}\)\.)*)\((?P<tag>[0-9a-f]{4},[0-9a-f]{4})\) "
+    r"(?P<vr>[A-Za-z?]{2}) (?P<value>.*?)\s*"
+    r"(?P<comment># +(?:\d+|u/l), *\d+ [^#\[\]]*)?"
+)
+_QUOTED = re.compile(r"&(?:#(\d+)|(amp|lt|gt|quot|apos));")
+_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element: the tags of the sequences around it, its own tag (`0020,000d`), VR and value.
+
+    Each character of `text` stands for one byte of the value (decode with the file's character set); it is None
+    for an element without a value. `cut` says that dcmdump did not print all of it.
+    """
+
+    path: tuple[str, ...]
+    tag: str
+    vr: str
+    text: str | None
+    cut: bool = False
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The single values, stripped of the padding of odd lengths (DICOM PS3.5 section 6.2)."""
+        if self.text is None:
+            return ()
+        return tuple(value.strip(" \0") for value in self.text.split("\\"))
+
+
+@dataclass
+class Dump:
+    """What dcmdump printed of one file; `error` when it could not read the file to its end."""
+
+    file: str
+    elements: list[Element] = field(default_factory=list)
+    error: str | None = None
+
+    def all(self, tag: str, path: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The values of every element TAG that stands in the sequences PATH (none: at the top)."""
+        return tuple(
+            value for element in self.elements if (element.tag, element.path) == (tag, path) for value in element.values
+        )
+
+    def one(self, tag: str) -> str | None:
+        """The value of TAG at the top: None when it is missing, empty, cut or multi-valued."""
+        found = [element for element in self.elements if element.tag == tag and not element.path]
+        if len(found) != 1 or found[0].cut or len(found[0].values) != 1:
+            return None
+        return found[0].values[0] or None
+
+    def has(self, tag: str) -> bool:
+        """Whether there is an element TAG at the top."""
+        return any(element.tag == tag and not element.path for element in self.elements)
+
+
+def unquote(text: str) -> str:
+    """TEXT as it was before dcmdump's `+Qn`: one character for each byte."""
+    return _QUOTED.sub(lambda found: chr(int(found[1]) & 0xFF) if found[1] else _NAMED[found[2]], text)
+
+
+def parse_element(line: str) -> Element | None:
+    """The element that LINE of dcmdump's output shows; None for items, delimiters and anything else."""
+    found = _ELEMENT.fullmatch(line)
+    if found is None:
+        return None
+    path = tuple(found["path"].replace("(", "").rstrip(".").rstrip(")").split(").")) if found["path"] else ()
+    value, vr = found["value"], found["vr"]
+    if vr in ("SQ", "na", "pi") or value.startswith("(Sequence ") or value.startswith("(Item "):
+        return None
+    text: str | None = value
+    cut = False
+    if value in ("(no value available)", "(not loaded)", ""):
+        text, cut = None, value == "(not loaded)"
+    elif value.startswith("["):
+        cut = not value.endswith("]")
+        text = value[1:] if cut else value[1:-1]
+    else:
+        # Numbers and bytes are printed bare; a well-known UID without -Un is printed by its name.
+        cut = value.endswith("...")
+    return Element(path, found["tag"], vr, unquote(text) if text is not None else None, cut)
+
+
+def parse(out: Iterable[str], err: Iterable[str]) -> list[Dump]:
+    """The files in the OUT and ERR lines of one call with the header of `+F`, in the order of the call."""
+    dumps: list[Dump] = []
+    for line in out:
+        header = _HEADER.fullmatch(line)
+        if header is not None:
+            dumps.append(Dump(header[1]))
+        elif dumps:
+            element = parse_element(line)
+            if element is not None:
+                dumps[-1].elements.append(element)
+    complaints = [line for line in err if ": reading file: " in line]
+    for dump in dumps:
+        for line in complaints:
+            if line.endswith(f": reading file: {dump.file}"):
+                dump.error = line.removesuffix(f": reading file: {dump.file}").removeprefix("E: dcmdump: ")
+    return dumps
+
+
+def dump(
+    tools: Toolbox, folder: str, names: Sequence[str], tags: Sequence[str], *, load_all: bool = True
+) -> list[Dump]:
+    """Read the elements TAGS (`0020,000d`) of the files NAMES in FOLDER; `Dump.file` is the name.
+
+    With `load_all` false long values, such as pixel data, are not read into memory: their text is None.
+
+    A file of which dcmdump said nothing at all has an `error` too. Raises UnusableError when dcmdump cannot run.
+    """
+    options = [*OPTIONS, *(() if load_all else ("-M",))]
+    searches = [argument for tag in tags for argument in ("+P", tag)]
+    found: dict[str, Dump] = {}
+    # A name that is not text in our encoding cannot be an argument.
+    usable = [name for name in names if _is_text(name)]
+    for start in range(0, len(usable), _FILES_A_CALL):
+        arguments = [f"./{name}" for name in usable[start : start + _FILES_A_CALL]]
+        run = tools.run("dcmdump", [*options, *searches, *arguments], folder=folder, stall_seconds=_STALL_SECONDS)
+        if run.ended is None:
+            for read in parse(run.out, run.err):
+                read.file = read.file.removeprefix("./")
+                found[read.file] = read
+    return [found.get(name, Dump(name, error="dcmdump said nothing of it")) for name in names]
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\n" not in name

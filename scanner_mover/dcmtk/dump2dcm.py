@@ -1,0 +1,76 @@
+"""dump2dcm: makes the query files that findscu and movescu send, from the text templates of this package.
+
+Levels and keys: DICOM PS3.4 sections C.4.1.1, C.4.2.1 and C.6.2.1 (study root).
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.errors import UnusableError
+from scanner_mover.uid import is_uid
+
+_STALL_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Query:
+    """A template and the UIDs that go into it."""
+
+    template: str
+    study_instance_uid: str
+    series_instance_uid: str = ""
+
+    def text(self) -> str:
+        """The text for dump2dcm.
+
+        Raises ValueError for a UID that is none: it does not get into a file (R10).
+        """
+        uids = [self.study_instance_uid, *([self.series_instance_uid] if self.series_instance_uid else [])]
+        for uid in uids:
+            if not is_uid(uid):
+                raise ValueError(f"not a UID: {uid!r}")
+        return _template(self.template).substitute(
+            study_instance_uid=self.study_instance_uid, series_instance_uid=self.series_instance_uid
+        )
+
+
+def series_of_study(study_instance_uid: str) -> Query:
+    """C-FIND, level SERIES: which series there are, and how many images the scanner says they have (R11, R13)."""
+    return Query("series_find.dump", study_instance_uid)
+
+
+def images_of_series(study_instance_uid: str, series_instance_uid: str) -> Query:
+    """C-FIND, level IMAGE: every SOPInstanceUID of one series (R13, R22)."""
+    return Query("image_find.dump", study_instance_uid, series_instance_uid)
+
+
+def move_of_series(study_instance_uid: str, series_instance_uid: str) -> Query:
+    """C-MOVE, level SERIES: one series, with its study as the standard asks (R15)."""
+    return Query("series_move.dump", study_instance_uid, series_instance_uid)
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template(files("scanner_mover").joinpath("templates", name).read_text("ascii"))
+
+
+def make_query_file(tools: Toolbox, query: Query, path: str) -> str:
+    """Write QUERY as a DICOM file in explicit VR little endian to PATH (a new name without ending); gives its name.
+
+    Raises UnusableError when it cannot be written.
+    """
+    text, dicom = f"{path}.dump", f"{path}.dcm"
+    try:
+        with open(text, "x", encoding="ascii") as file:
+            file.write(query.text())
+    except OSError as error:
+        raise UnusableError(f"{text} cannot be written: {error.strerror}") from error
+    run = tools.run("dump2dcm", ["+te", text, dicom], stall_seconds=_STALL_SECONDS)
+    if run.exit_status or not os.path.isfile(dicom):
+        said = (run.err or run.out or ["it said nothing"])[-1]
+        raise UnusableError(f"dump2dcm made no query file in {os.path.dirname(path)}: {said}")
+    return dicom

@@ -1,0 +1,70 @@
+"""What went wrong between us and the scanner: the kinds that differ in what helps, read from the tools' own words.
+
+Status words are those that findscu and movescu print for the codes of DICOM PS3.4 tables C.4-1 and C.4-2; the words
+for associations are those of PS3.8 section 9.3.4 and of DCMTK's conditions.
+"""
+
+import enum
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class Kind(enum.Enum):
+    """Kinds of failure; `retry` has the decision what is done about each."""
+
+    UNREACHABLE = "no connection"
+    BUSY = "the association was rejected for now"
+    REJECTED = "the association was rejected for good"
+    UNSUPPORTED = "the scanner does not offer the service"
+    INTERRUPTED = "the association broke off, or an answer did not come or could not be read"
+    STALLED = "ended by us: no progress"
+    OUT_OF_RESOURCES = "the scanner is out of resources"
+    PARTIAL = "some images could not be sent"
+    UNKNOWN_DESTINATION = "the scanner does not know where to send images"
+    REFUSED = "the scanner refused or failed the request"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure: its kind, and the tool's or the scanner's own words."""
+
+    kind: Kind
+    text: str
+
+
+_TROUBLE = re.compile(r"[EF]: (?:[0-9a-f]{4}:[0-9a-f]{4} )?(.*\S)")
+_CODE = re.compile(r"\b[0-9a-f]{4}:[0-9a-f]{4} ")
+
+
+def of_status(status: str) -> Failure | None:
+    """The failure that a final status is, None for Success."""
+    if status.startswith("Success"):
+        return None
+    words = status.replace(" ", "")
+    if "OutOfResources" in words or "Outofresources" in words:
+        kind = Kind.OUT_OF_RESOURCES
+    elif "MoveDestination" in words:
+        kind = Kind.UNKNOWN_DESTINATION
+    elif words.startswith("Warning"):
+        kind = Kind.PARTIAL
+    elif words.startswith(("Cancel", "Pending")):
+        kind = Kind.INTERRUPTED
+    else:
+        kind = Kind.REFUSED
+    return Failure(kind, status)
+
+
+def of_lines(lines: Iterable[str]) -> Failure:
+    """The failure that the error lines of a tool tell of, when a final status did not come."""
+    texts = [_CODE.sub("", found[1]) for line in lines if (found := _TROUBLE.fullmatch(line))]
+    text = " ".join(texts[:4]) or "no final status came"
+    if "Rejected" in text:
+        kind = Kind.BUSY if "Transient" in text else Kind.REJECTED
+    elif "TCP Initialization Error" in text or "Association Request Failed" in text:
+        kind = Kind.UNREACHABLE
+    elif "No Acceptable Presentation Context" in text or "No presentation context" in text:
+        kind = Kind.UNSUPPORTED
+    else:
+        kind = Kind.INTERRUPTED
+    return Failure(kind, text)

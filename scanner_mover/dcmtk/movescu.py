@@ -1,0 +1,82 @@
+"""movescu: has the scanner send images (C-MOVE, study root), to another program or to movescu itself (`+P`).
+
+Its exit status is 0 also when the scanner hangs up in the middle; only the final status in its text counts, and the
+images that are there afterwards. `+xa` takes every transfer syntax, and each image is stored in the one it came in;
+`+B` is not used (dcmtk 3.6.5 and 3.6.7 then ignore `-od`).
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from scanner_mover.config import Settings
+from scanner_mover.dcmtk import failure
+from scanner_mover.dcmtk.association import address, options
+from scanner_mover.dcmtk.failure import Failure, Kind
+from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.errors import UnusableError
+
+_SENDING = re.compile(r"I: Sending Move Request.*")
+_FINAL = re.compile(r"I: Received Final Move Response \((.*)\)")
+_PORT_TAKEN = re.compile(r"F: cannot create network: .*")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How one C-MOVE went: whether it was sent, its final status as movescu words it, the failure that it was, and
+    the seconds that it took."""
+
+    sent: bool
+    status: str
+    failure: Failure | None
+    seconds: float
+
+
+def parse(lines: Iterable[str]) -> tuple[bool, str | None]:
+    """Whether a C-MOVE was sent, and its final status, from movescu's lines at `-v`."""
+    sent, status = False, None
+    for line in lines:
+        if _SENDING.fullmatch(line):
+            sent = True
+        elif found := _FINAL.fullmatch(line):
+            status = found[1]
+    return sent, status
+
+
+def move(
+    tools: Toolbox,
+    settings: Settings,
+    query: str,
+    *,
+    staging: str | None,
+    progress: Callable[[], Any],
+) -> Moved:
+    """Send the query file QUERY as a C-MOVE whose images go to our own AE title.
+
+    With STAGING, an empty folder, movescu takes them itself on DICOMPORT and puts them there; without, another
+    program does. The C-MOVE is ended when for `retrieve_stall_seconds` no response came and `progress` stayed the
+    same; movescu's own `-td` is not used, because with another receiver it would end a retrieve whose images do
+    arrive.
+
+    Raises UnusableError when movescu cannot run or the port is taken.
+    """
+    receive = [] if staging is None else ["+P", str(settings.receive_port), "+xa", "-od", staging]
+    began = time.monotonic()
+    run = tools.run(
+        "movescu",
+        [*options(settings), "-aem", settings.calling_ae_title, *receive, *address(settings), query],
+        stall_seconds=settings.retrieve_stall_seconds,
+        progress=progress,
+    )
+    seconds = time.monotonic() - began
+    lines = run.err + run.out
+    if receive and any(_PORT_TAKEN.fullmatch(line) for line in lines):
+        said = failure.of_lines(lines).text
+        raise UnusableError(f"port {settings.receive_port} (DICOMPORT) cannot be opened to receive images: {said}")
+    sent, status = parse(lines)
+    if status is not None:
+        return Moved(sent, status, failure.of_status(status), seconds)
+    trouble = failure.of_lines(lines) if run.ended is None else Failure(Kind.STALLED, run.ended)
+    return Moved(sent, trouble.text, trouble, seconds)

@@ -1,0 +1,54 @@
+"""The one retry policy: which failure is worth another try, and when.
+
+    failure                                      another try
+    ------------------------------------------   ----------------------------------------------------------------
+    no connection                                within the pass, unless the last pass found none either: a console
+                                                 that is off for a night costs one short attempt a pass
+    rejected for now, broke off, no answer,      within the pass
+    out of resources
+    some images could not be sent                within the pass: what came is kept and counts
+    ended by us, no progress                     the next pass: this one has waited long enough
+    refused or failed by the scanner             the next pass
+    rejected for good, service not offered,      the next pass, one request each: a person must mend it, and until
+    destination unknown                          then nothing else is worth sending
+
+The tries within a pass are `retries` more, with growing pauses and jitter, so that many sites that wait for one
+archive do not come back at the same moment.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import tenacity
+
+from scanner_mover.dcmtk.failure import Failure, Kind
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 10.0
+
+_AGAIN_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.BUSY, Kind.INTERRUPTED, Kind.OUT_OF_RESOURCES, Kind.PARTIAL}
+_NOTHING_ELSE_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.REJECTED, Kind.UNSUPPORTED, Kind.UNKNOWN_DESTINATION}
+
+T = TypeVar("T")
+
+
+def with_retries(attempt: Callable[[], T], failure_of: Callable[[T], Failure | None], retries: int) -> T:
+    """Call ATTEMPT, and up to RETRIES times again while its failure is worth it; gives the last result."""
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(retries + 1),
+        wait=tenacity.wait_exponential_jitter(initial=_FIRST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS, jitter=0.5),
+        retry=tenacity.retry_if_result(lambda result: is_worth_another_try(failure_of(result))),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )
+    result: T = retrying(attempt)
+    return result
+
+
+def is_worth_another_try(failure: Failure | None) -> bool:
+    """Whether FAILURE may be gone in a moment."""
+    return failure is not None and failure.kind in _AGAIN_IN_THIS_PASS
+
+
+def ends_the_pass(failure: Failure) -> bool:
+    """Whether after FAILURE nothing else is worth sending in this pass."""
+    return failure.kind in _NOTHING_ELSE_IN_THIS_PASS

@@ -1,0 +1,88 @@
+"""What the passes know of each study, and how it is kept in the state file (R18, R22, R24)."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from scanner_mover.clock import Moment
+
+
+@dataclass
+class SeriesKnowledge:
+    """One series, as the last pass saw it; `moved` is when its last C-MOVE with status Success ended."""
+
+    expected: int | None = None
+    received: int = 0
+    complete: bool = False
+    pulled: bool = False
+    error: str | None = None
+    moved: Moment | None = None
+
+
+@dataclass
+class StudyKnowledge:
+    """One study, as the last pass saw it.
+
+    `counts` are the series and numbers of images that the scanner told, the same since `unchanged_since`;
+    `over_age_since` is when a pass first saw the request over age; `seen` when the last pass looked at it, ISO 8601.
+    """
+
+    outcome: str = "waiting"
+    procedure: str = "unknown"
+    error: str | None = None
+    seen: str = ""
+    counts: list[tuple[str, int | None]] | None = None
+    unchanged_since: Moment | None = None
+    over_age_since: Moment | None = None
+    series: dict[str, SeriesKnowledge] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As an object of the state file."""
+        value = dict(vars(self))
+        value["series"] = {uid: dict(vars(series)) for uid, series in self.series.items()}
+        return value
+
+
+def from_json(value: Any) -> StudyKnowledge | None:
+    """The knowledge in VALUE from a state file; None when it is not what `to_json` wrote."""
+    try:
+        series = {
+            str(uid): SeriesKnowledge(
+                expected=_optional(one["expected"], int),
+                received=_a(one["received"], int),
+                complete=_a(one["complete"], bool),
+                pulled=_a(one["pulled"], bool),
+                error=_optional(one["error"], str),
+                moved=_moment(one["moved"]),
+            )
+            for uid, one in value["series"].items()
+        }
+        counts = value["counts"]
+        return StudyKnowledge(
+            outcome=_a(value["outcome"], str),
+            procedure=_a(value["procedure"], str),
+            error=_optional(value["error"], str),
+            seen=_a(value["seen"], str),
+            counts=None if counts is None else [(_a(uid, str), _optional(number, int)) for uid, number in counts],
+            unchanged_since=_moment(value["unchanged_since"]),
+            over_age_since=_moment(value["over_age_since"]),
+            series=series,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _a(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(value)
+    return value
+
+
+def _optional(value: Any, kind: type) -> Any:
+    return None if value is None else _a(value, kind)
+
+
+def _moment(value: Any) -> Moment | None:
+    if value is None:
+        return None
+    boot, seconds = value
+    return Moment(_a(boot, str), float(seconds))

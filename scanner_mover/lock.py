@@ -1,0 +1,75 @@
+"""Locks that the shell's `flock` command takes and respects too (R9)."""
+
+import errno
+import fcntl
+import os
+
+from scanner_mover.errors import LockHeldError, UnusableError, reason
+
+# What a network file system answers that cannot lock a folder.
+_NO_LOCKS_HERE = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+class Lock:
+    """Holds `flock(2)` locks until it is released or the process dies, however it dies.
+
+    The descriptors are closed on exec, so no child keeps a lock that its parent has lost.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[int] = []
+
+    def file(self, path: str) -> None:
+        """Lock the file PATH, made when missing, without waiting.
+
+        Raises LockHeldError when another process holds it, UnusableError when it cannot be opened or locked.
+        """
+        while True:
+            try:
+                try:
+                    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                except PermissionError:
+                    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise UnusableError(f"the lock {path} cannot be opened: {reason(error)}") from error
+            self._take(descriptor, path)
+            try:
+                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                    return
+            except OSError:
+                pass
+            # Somebody removed the file between our open and our lock: what we hold, others no longer see.
+            self._held.remove(descriptor)
+            os.close(descriptor)
+
+    def folder(self, path: str) -> bool:
+        """Lock the folder PATH without waiting; False when it does not exist or its file system locks no folders.
+
+        Raises LockHeldError when another process holds it, UnusableError when it cannot be opened.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise UnusableError(f"the folder {path} cannot be read: {reason(error)}") from error
+        return self._take(descriptor, path, optional=True)
+
+    def _take(self, descriptor: int, path: str, optional: bool = False) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise LockHeldError(path) from error
+        except OSError as error:
+            os.close(descriptor)
+            if optional and error.errno in _NO_LOCKS_HERE:
+                return False
+            raise UnusableError(f"{path} cannot be locked: {reason(error)}") from error
+        self._held.append(descriptor)
+        return True
+
+    def release(self) -> None:
+        """Release everything that is held."""
+        while self._held:
+            os.close(self._held.pop())

@@ -1,0 +1,357 @@
+"""One pass over the requests: ask, count, decide, pull, count again, close (R11 to R26)."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from scanner_mover import active_scans, clock, decision, mpps
+from scanner_mover.active_scans import Request
+from scanner_mover.advice import advice
+from scanner_mover.asking import Asker, SeriesAnswer, StudyAnswer
+from scanner_mover.config import Settings
+from scanner_mover.dcmtk.failure import Failure, Kind
+from scanner_mover.dcmtk.retry import ends_the_pass
+from scanner_mover.dcmtk.tool import find_tools, version
+from scanner_mover.decision import Outcome, Procedure, SeriesFacts
+from scanner_mover.errors import UnusableError
+from scanner_mover.faults import Faults
+from scanner_mover.images import image_names
+from scanner_mover.knowledge import SeriesKnowledge, StudyKnowledge
+from scanner_mover.pulling import Puller
+from scanner_mover.receiving import Receiver
+from scanner_mover.report import SeriesReport, StudyReport
+from scanner_mover.site import DataFolders
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a pass is to work on, and with what.
+
+    WORK is a private, empty folder. `closes` says whether requests may be moved between folders. `knowledge` is what
+    earlier passes knew of each study, and is brought up to date.
+    """
+
+    settings: Settings
+    folders: DataFolders
+    work: str
+    requests: Sequence[Request]
+    closes: bool
+    dry_run: bool
+    scanner_was_down: bool
+    knowledge: dict[str, StudyKnowledge]
+    log: Callable[[str], None]
+    note_once: Callable[[str], None]
+    faults: Faults
+
+
+@dataclass
+class _Study:
+    """One study in this pass."""
+
+    request: Request
+    knowledge: StudyKnowledge
+    answer: StudyAnswer
+    steps: list[mpps.Step]
+    series: dict[str, SeriesFacts] = field(default_factory=dict)
+    quiet: bool = False
+    error: str | None = None
+
+    @property
+    def uid(self) -> str:
+        return self.request.study_instance_uid
+
+    @property
+    def name(self) -> str:
+        """How the log names the request: by its file."""
+        return self.request.files[0] if self.request.files else self.uid
+
+    @property
+    def procedure(self) -> Procedure:
+        return decision.procedure([step.end_time for step in self.steps])
+
+    @property
+    def may_finish(self) -> bool:
+        answered = self.answer.failure is None
+        return decision.may_finish(answered, list(self.series.values()), self.procedure, self.quiet)
+
+
+def move(work: Work) -> tuple[list[StudyReport], bool]:
+    """Make one pass over the requests of WORK; gives what became of each, and whether the scanner cannot be reached.
+
+    Raises UnusableError when nothing can be done at all: no tools, folders that cannot be written.
+    """
+    return _Pass(work).run()
+
+
+class _Pass:
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._settings = settings = work.settings
+        self._folders = folders = work.folders
+        self._log = log = work.log
+        tools = find_tools()
+        version(tools, "findscu")
+        if work.closes and not work.dry_run:
+            for folder in (folders.active_scans, folders.finished_scans, folders.failed_scans):
+                active_scans.make_folder(folder)
+        uids = [request.study_instance_uid for request in work.requests]
+        self._tools = tools
+        self._uids = uids
+        self._receiver = Receiver(tools, settings, folders, uids, log)
+        self._asker = Asker(tools, settings, work.work, 0 if work.scanner_was_down else settings.retries)
+        self._puller = Puller(tools, settings, folders, self._asker, self._receiver, log)
+        self._listed: dict[tuple[str, str], SeriesAnswer] = {}
+        self._no_more_pulls: str | None = None
+
+    def run(self) -> tuple[list[StudyReport], bool]:
+        if not self._work.dry_run:
+            try:
+                self._receiver.file_left()
+            except UnusableError as error:
+                self._work.faults.unusable(str(error))
+        # Before the scanner is asked: what it says then is at least as new as the end of the procedure.
+        steps = self._steps()
+        answers = self._asker.series(self._uids)
+        asked_at = clock.now()
+        self._list_images(
+            [
+                (uid, series.series_instance_uid)
+                for uid, answer in answers.items()
+                for series in answer.series
+                if decision.expected_images(
+                    series.number_of_series_related_instances, series.images_in_acquisition, None
+                )
+                is None
+            ]
+        )
+        reports = []
+        for request in self._work.requests:
+            uid = request.study_instance_uid
+            knowledge = self._work.knowledge.setdefault(uid, StudyKnowledge())
+            study = _Study(request, knowledge, answers[uid], steps.get(uid, []))
+            # Each request is handled whatever happens to another (R25).
+            try:
+                outcome = self._handle(study, asked_at)
+            except UnusableError as error:
+                self._work.faults.unusable(str(error))
+                self._log(str(error))
+                study.error, outcome = str(error), Outcome.ERROR
+            reports.append(self._report(study, outcome))
+        down = self._asker.ended_by is not None and self._asker.ended_by.kind is Kind.UNREACHABLE
+        return reports, down
+
+    def _steps(self) -> dict[str, list[mpps.Step]]:
+        def unreadable(path: str) -> None:
+            self._work.note_once(f"{path} cannot be read as an MPPS file and names none of the requested studies")
+
+        try:
+            return mpps.steps_of(self._tools, self._folders.scanner, frozenset(self._uids), unreadable)
+        except UnusableError as error:
+            self._work.faults.unusable(str(error))
+            return {}
+
+    def _list_images(self, series: Sequence[tuple[str, str]]) -> None:
+        self._listed |= self._asker.images([one for one in series if one not in self._listed])
+
+    def _handle(self, study: _Study, asked_at: clock.Moment) -> Outcome:
+        self._log(f"PROCESS: {study.name}")
+        self._look_at_series(study, asked_at)
+        self._log(f"done with scanning for series in study {study.uid}")
+        self._tell_procedure(study)
+        if study.may_finish:
+            self._check_by_name(study)
+        if study.may_finish and study.error is None:
+            return self._finish(study)
+        self._log("we are not done yet with this job")
+        return self._look_at_age(study)
+
+    def _look_at_series(self, study: _Study, asked_at: clock.Moment) -> None:
+        failure = study.answer.failure
+        if failure is not None:
+            self._scanner_fault(study, failure, f"the scanner could not be asked for {study.uid}: {failure.text}")
+        for found in study.answer.series:
+            listed = self._listed.get((study.uid, found.series_instance_uid))
+            if listed is not None and listed.failure is not None:
+                self._scanner_fault(
+                    study,
+                    listed.failure,
+                    f"{study.uid}/{found.series_instance_uid}, the scanner could not be asked for its images: "
+                    f"{listed.failure.text}",
+                )
+            self._count(
+                study,
+                found.series_instance_uid,
+                decision.expected_images(
+                    found.number_of_series_related_instances,
+                    found.images_in_acquisition,
+                    len(listed.sop_instance_uids) if listed is not None and listed.failure is None else None,
+                ),
+            )
+        counts = sorted((series.series_instance_uid, series.expected) for series in study.series.values())
+        if failure is None:
+            since = decision.unchanged_since(counts, study.knowledge.counts, study.knowledge.unchanged_since, asked_at)
+            study.knowledge.counts, study.knowledge.unchanged_since = counts, since
+            study.quiet = decision.is_quiet(since, asked_at, self._settings.quiet_seconds)
+        known = study.knowledge.series
+        earlier = {uid: one.received for uid, one in known.items()}
+        study.knowledge.series = {
+            uid: SeriesKnowledge(moved=known[uid].moved if uid in known else None, received=earlier.get(uid, 0))
+            for uid in study.series
+        }
+        for series in list(study.series.values()):
+            self._tell_count(study, series)
+            if not series.complete:
+                self._pull(study, series)
+
+    def _count(self, study: _Study, series_instance_uid: str, expected: int | None) -> SeriesFacts:
+        names = image_names(self._folders.series(study.uid, series_instance_uid))
+        listed = self._listed.get((study.uid, series_instance_uid))
+        missing = 0
+        earlier = study.series.get(series_instance_uid)
+        if earlier is not None and earlier.missing_by_name and listed is not None:
+            missing = len(decision.missing_by_name(listed.sop_instance_uids, names))
+        study.series[series_instance_uid] = facts = SeriesFacts(series_instance_uid, expected, len(names), missing)
+        return facts
+
+    def _tell_count(self, study: _Study, series: SeriesFacts) -> None:
+        name = f"{study.uid}/{series.series_instance_uid}"
+        if series.complete:
+            self._log(f"{name}, we do have {series.received} of {series.expected}")
+        elif series.expected is None:
+            self._log(f"{name}, we do have {series.received} images, and the scanner does not say how many there are")
+        elif not os.path.isdir(os.path.join(self._folders.raw, study.uid)):
+            self._log(f"no study directory found {name}, we expect {series.expected} images")
+        else:
+            self._log(f"{name}, we do have {series.received} images but like to see {series.expected}")
+
+    def _pull(self, study: _Study, series: SeriesFacts) -> None:
+        """Pull SERIES if that may be done now, and count it again (R15 to R18)."""
+        uid = series.series_instance_uid
+        name = f"{study.uid}/{uid}"
+        known = study.knowledge.series[uid]
+        grows = series.received > known.received
+        if not decision.may_pull(
+            known.moved, clock.now(), grows=grows, repull_after_seconds=self._settings.repull_after_seconds
+        ):
+            self._log(f"{name}, pulled a moment ago, its images may still be on their way")
+            return
+        if self._work.dry_run:
+            self._log(f"would pull series {study.uid} {uid} from {self._settings.host} : {self._settings.port}")
+            return
+        if self._no_more_pulls is not None:
+            known.error = study.error = self._no_more_pulls
+            return
+        try:
+            failure = self._puller.pull(study.uid, uid)
+        except UnusableError as error:
+            known.error = study.error = self._no_more_pulls = str(error)
+            self._log(str(error))
+            self._work.faults.unusable(str(error))
+            return
+        known.pulled = True
+        if failure is None:
+            known.moved = clock.now()
+        else:
+            known.error = failure.text
+            self._scanner_fault(study, failure, None)
+            if ends_the_pass(failure):
+                self._no_more_pulls = failure.text
+        series = self._count(study, uid, series.expected)
+        self._tell_count(study, series)
+
+    def _check_by_name(self, study: _Study) -> None:
+        """Just before a request is closed: has every image that the scanner lists a file here (R22 b)?"""
+        folders = {uid: self._folders.series(study.uid, uid) for uid in study.series}
+        by_name = []
+        for uid, folder in folders.items():
+            if decision.are_named_by_uid(image_names(folder)):
+                by_name.append(uid)
+            else:
+                self._log(f"{study.uid}/{uid}, its files are not named by UIDs: their number is believed")
+        self._list_images([(study.uid, uid) for uid in by_name])
+        for uid in by_name:
+            listed = self._listed[study.uid, uid]
+            name = f"{study.uid}/{uid}"
+            if listed.failure is not None and listed.failure.kind is not Kind.REFUSED:
+                self._scanner_fault(
+                    study,
+                    listed.failure,
+                    f"{name}, the scanner could not be asked for its images: {listed.failure.text}",
+                )
+                continue
+            if listed.failure is not None or not listed.sop_instance_uids:
+                why = listed.failure.text if listed.failure else "it names none"
+                self._log(f"{name}, the scanner does not list its images ({why}): their number is believed")
+                continue
+            missing = decision.missing_by_name(listed.sop_instance_uids, image_names(folders[uid]))
+            if missing:
+                facts = study.series[uid]
+                expected = max(facts.expected or 0, len(listed.sop_instance_uids))
+                study.series[uid] = facts = SeriesFacts(uid, expected, facts.received, len(missing))
+                self._log(f"{name}, {len(missing)} images that the scanner lists are not here")
+                self._pull(study, facts)
+
+    def _tell_procedure(self, study: _Study) -> None:
+        if not study.steps:
+            self._log(f"could not find {study.uid} MPPS file in {self._folders.scanner}/")
+        elif study.procedure is Procedure.ENDED:
+            self._log(f"PerformedProcedureStepEndTime found {study.steps[-1].end_time}")
+        else:
+            self._log("no PerformedProcedureStepEndTime yet, still in progress")
+
+    def _finish(self, study: _Study) -> Outcome:
+        if study.request.files and self._work.closes:
+            self._close(study, self._folders.finished_scans, "JOB {file} to {folder}")
+        return Outcome.FINISHED
+
+    def _close(self, study: _Study, folder: str, message: str) -> None:
+        if self._work.dry_run:
+            self._log(f"would move {study.name} to {folder}")
+            return
+        moved = active_scans.close(study.request, folder)
+        for file in moved:
+            self._log(message.format(file=file, folder=folder))
+        if not moved:
+            self._log(f"{study.name} was taken away meanwhile")
+
+    def _look_at_age(self, study: _Study) -> Outcome:
+        """Whether a request that is not finished has failed (R24)."""
+        waiting = Outcome.WAITING if study.error is None else Outcome.ERROR
+        if not study.request.files or not self._work.closes:
+            return waiting
+        answered = study.answer.failure is None
+        age = active_scans.age(study.request, time.time())
+        over_age = age is not None and age >= self._settings.give_up_after_seconds
+        now = clock.now()
+        since = decision.over_age_since(over_age, answered, study.knowledge.over_age_since, now)
+        study.knowledge.over_age_since = since
+        if not over_age:
+            self._log(f'"{study.name}" is too new, keep it around longer')
+        elif not decision.gives_up(answered, since, now):
+            why = "it fails if that is still so in a minute" if answered else "kept until the scanner answers"
+            self._log(f'"{study.name}" is old, {why}')
+        else:
+            self._close(study, self._folders.failed_scans, '"{file}" is old, download seems to have failed')
+            return Outcome.FAILED
+        return waiting
+
+    def _scanner_fault(self, study: _Study, failure: Failure, message: str | None) -> None:
+        study.error = study.error or failure.text
+        self._work.faults.scanner(advice(failure, self._settings))
+        if message is not None:
+            self._log(message)
+
+    def _report(self, study: _Study, outcome: Outcome) -> StudyReport:
+        """Tell of STUDY, and keep for the next pass what is now known of it."""
+        knowledge = study.knowledge
+        knowledge.outcome, knowledge.procedure, knowledge.error = outcome.value, study.procedure.value, study.error
+        knowledge.seen = clock.iso(time.time())
+        series = []
+        for uid, facts in study.series.items():
+            known = knowledge.series.setdefault(uid, SeriesKnowledge())
+            known.expected, known.received, known.complete = facts.expected, facts.received, facts.complete
+            series.append(SeriesReport(uid, facts.expected, facts.received, facts.complete, known.pulled, known.error))
+        if outcome in (Outcome.FINISHED, Outcome.FAILED) and self._work.closes:
+            self._work.knowledge.pop(study.uid, None)
+        return StudyReport(study.uid, outcome.value, tuple(series), study.procedure.value, study.error)

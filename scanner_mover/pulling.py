@@ -1,0 +1,116 @@
+"""Pulling one series: the C-MOVE, what it leaves in staging, the pause after it, and the line in the log."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+
+from scanner_mover.asking import Asker
+from scanner_mover.config import Settings
+from scanner_mover.dcmtk import movescu
+from scanner_mover.dcmtk.dump2dcm import move_of_series
+from scanner_mover.dcmtk.failure import Failure, Kind
+from scanner_mover.dcmtk.movescu import Moved
+from scanner_mover.dcmtk.retry import ends_the_pass, with_retries
+from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.errors import Ended, UnusableError, reason
+from scanner_mover.receiving import Receiver
+from scanner_mover.signals import deferred
+from scanner_mover.site import DataFolders
+
+
+class Puller:
+    """Pulls series during one pass."""
+
+    def __init__(
+        self,
+        tools: Toolbox,
+        settings: Settings,
+        folders: DataFolders,
+        asker: Asker,
+        receiver: Receiver,
+        log: Callable[[str], None],
+    ) -> None:
+        self._tools = tools
+        self._settings = settings
+        self._folders = folders
+        self._asker = asker
+        self._receiver = receiver
+        self._log = log
+        #: The failure after which nothing else is worth pulling in this pass.
+        self.ended_by: Failure | None = None
+
+    def pull(self, study_instance_uid: str, series_instance_uid: str) -> Failure | None:
+        """Have one series sent, with the retries that are worth it; gives the failure that is left, None for Success.
+
+        Raises UnusableError when there is no room, or something here cannot be used.
+        """
+        if self.ended_by is not None:
+            return self.ended_by
+        query = self._asker.query_file(move_of_series(study_instance_uid, series_instance_uid))
+        moved = with_retries(
+            lambda: self._move(study_instance_uid, series_instance_uid, query),
+            lambda result: result.failure,
+            self._settings.retries,
+        )
+        if moved.failure is not None and ends_the_pass(moved.failure):
+            self.ended_by = moved.failure
+        return moved.failure
+
+    def _move(self, study_instance_uid: str, series_instance_uid: str, query: str) -> Moved:
+        settings = self._settings
+        self._need_room()
+        self._log(f"pull series {study_instance_uid} {series_instance_uid} from {settings.host} : {settings.port}")
+        staging = self._receiver.new_staging() if settings.receive else None
+        watched = staging or self._folders.series(study_instance_uid, series_instance_uid)
+        try:
+            moved = movescu.move(
+                self._tools,
+                settings,
+                query,
+                staging=staging,
+                progress=lambda: _size(watched),
+            )
+        except (Ended, UnusableError):
+            if staging is not None:
+                with deferred():
+                    self._receiver.drop_cut_short(staging)
+                    self._receiver.discard_if_empty(staging)
+            raise
+        self._log(
+            f"C-MOVE {study_instance_uid} {series_instance_uid}"
+            f"{'' if moved.failure is None else ' failed'}: {moved.status} ({moved.seconds:.1f} s)"
+        )
+        if staging is not None:
+            if moved.failure is not None and moved.failure.kind is Kind.STALLED:
+                self._receiver.drop_cut_short(staging)
+            self._receiver.file(staging)
+        if moved.sent:
+            time.sleep(settings.settle_seconds)
+        return moved
+
+    def _need_room(self) -> None:
+        """Raise UnusableError when there is less free space than the reserve."""
+        folder = self._folders.raw
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        try:
+            disk = os.statvfs(folder)
+        except OSError as error:
+            raise UnusableError(f"the folder {folder} cannot be read: {reason(error)}") from error
+        if disk.f_bavail * disk.f_frsize < self._settings.reserve_bytes:
+            raise UnusableError(
+                f"less than {self._settings.reserve_bytes} bytes (reserve_bytes) are free for {self._folders.raw}: "
+                "nothing is pulled until there is room"
+            )
+
+
+def _size(folder: str) -> tuple[int, int]:
+    """How many entries FOLDER has and how many bytes: what grows while images arrive."""
+    count = size = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            count += 1
+            with contextlib.suppress(OSError):
+                size += entry.stat().st_size
+    return count, size

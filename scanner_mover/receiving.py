@@ -1,0 +1,200 @@
+"""What movescu received goes from a private staging folder to `site/raw`, or aside to `site/rejected`.
+
+Each file is checked with dcmdump before it is renamed to STUDY/SERIES/SOPINSTANCEUID: under that name there is never
+half a file. Nothing whole is thrown away; only the image that our own end of movescu cut short is removed (R27).
+"""
+
+import contextlib
+import filecmp
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from scanner_mover.config import Settings
+from scanner_mover.dcmtk import dcmdump
+from scanner_mover.dcmtk.dcmdump import Dump
+from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.errors import UnusableError, reason
+from scanner_mover.site import STAGING_PREFIX, DataFolders, staging_left
+from scanner_mover.uid import is_uid
+
+SOP_CLASS_UID = "0008,0016"
+SOP_INSTANCE_UID = "0008,0018"
+STUDY_INSTANCE_UID = "0020,000d"
+SERIES_INSTANCE_UID = "0020,000e"
+# Pixel Data, Float Pixel Data, Double Float Pixel Data: DICOM PS3.3 sections C.7.6.3, C.7.6.24, C.7.6.25.
+PIXEL_DATA = ("7fe0,0010", "7fe0,0008", "7fe0,0009")
+
+# Which studies a staging folder's images were asked for; hidden, so it is no image.
+_ASKED = ".asked.json"
+
+
+class Receiver:
+    """Files what `movescu +P` received during one pass."""
+
+    def __init__(
+        self,
+        tools: Toolbox,
+        settings: Settings,
+        folders: DataFolders,
+        asked: Collection[str],
+        log: Callable[[str], None],
+    ) -> None:
+        """ASKED are the StudyInstanceUIDs that this pass asks for; images of others are set aside."""
+        self._tools = tools
+        self._settings = settings
+        self._folders = folders
+        self._asked = frozenset(asked)
+        self._log = log
+
+    def new_staging(self) -> str:
+        """Make a new, empty folder that only we may enter, on the file system of `site/raw`.
+
+        Raises UnusableError when it cannot be made.
+        """
+        raw = self._folders.raw
+        try:
+            os.makedirs(raw, exist_ok=True)
+            parent = self._folders.site
+            if os.stat(parent).st_dev != os.stat(raw).st_dev:
+                parent = raw
+            staging = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent)
+            with open(os.path.join(staging, _ASKED), "x", encoding="ascii") as file:
+                json.dump(sorted(self._asked), file)
+        except OSError as error:
+            raise UnusableError(f"no folder to receive into can be made in {raw}: {reason(error)}") from error
+        return staging
+
+    def file_left(self) -> None:
+        """File, or set aside, what an earlier pass that was killed left in staging (R27)."""
+        for staging in staging_left(self._folders):
+            self._log(f"an earlier pass left images in {staging}")
+            self.drop_cut_short(staging)
+            self.file(staging)
+
+    def file(self, staging: str) -> Counter[str]:
+        """File or set aside everything in STAGING and remove it; gives the number filed for each SeriesInstanceUID.
+
+        Raises UnusableError when a file cannot be moved: it then stays in STAGING for the next pass.
+        """
+        filed: Counter[str] = Counter()
+        asked = self._asked | _asked_in(staging)
+        for dump in self._read(staging, _images_in(staging)):
+            path = os.path.join(staging, dump.file)
+            problem = _problem(dump)
+            study, series, sop = (dump.one(t) for t in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID))
+            if problem is None and study not in asked:
+                problem = f"nobody asked for its study {study}"
+            if problem is None and study and series and sop:
+                self._into_raw(path, study, series, sop)
+                filed[series] += 1
+            else:
+                self._set_aside(path, problem or "it has no UIDs")
+        self.discard_if_empty(staging)
+        return filed
+
+    def discard_if_empty(self, staging: str) -> None:
+        """Remove the folder STAGING if no image is left in it."""
+        if not _images_in(staging):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(staging, _ASKED))
+            with contextlib.suppress(OSError):
+                os.rmdir(staging)
+
+    def drop_cut_short(self, staging: str) -> None:
+        """Remove the one file that was being written when movescu was ended: the newest, if it is not whole."""
+        names = _images_in(staging)
+        if not names:
+            return
+        newest = max(names, key=lambda name: os.stat(os.path.join(staging, name)).st_mtime_ns)
+        dump = self._read(staging, [newest])[0]
+        if dump.error is not None or _is_image_without_pixels(dump):
+            os.unlink(os.path.join(staging, newest))
+            self._log(f"removed the image {newest} that was cut short")
+
+    def _read(self, staging: str, names: list[str]) -> list[Dump]:
+        tags = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, *PIXEL_DATA)
+        return dcmdump.dump(self._tools, staging, names, tags, load_all=False) if names else []
+
+    def _into_raw(self, path: str, study: str, series: str, sop_instance_uid: str) -> None:
+        folder = self._folders.series(study, series)
+        try:
+            self._make(os.path.dirname(folder))
+            self._make(folder)
+            if self._settings.file_mode is not None:
+                os.chmod(path, self._settings.file_mode)
+            if self._settings.group is not None:
+                os.chown(path, -1, self._settings.group)
+            os.rename(path, os.path.join(folder, sop_instance_uid))
+        except OSError as error:
+            raise UnusableError(f"{folder} cannot be written: {reason(error)}; what came stays in staging") from error
+
+    def _make(self, folder: str) -> None:
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            return
+        if self._settings.directory_mode is not None:
+            os.chmod(folder, self._settings.directory_mode)
+        if self._settings.group is not None:
+            os.chown(folder, -1, self._settings.group)
+
+    def _set_aside(self, path: str, problem: str) -> None:
+        """Keep PATH in `site/rejected` under its own name or, where another of that name lies, with a number."""
+        try:
+            os.makedirs(self._folders.rejected, exist_ok=True)
+            target = kept = os.path.join(self._folders.rejected, os.path.basename(path))
+            number = 0
+            while True:
+                try:
+                    os.link(path, kept)
+                    break
+                except FileExistsError:
+                    if filecmp.cmp(path, kept, shallow=False):
+                        break
+                    number += 1
+                    kept = f"{target}.{number}"
+            os.unlink(path)
+        except OSError as error:
+            raise UnusableError(f"{self._folders.rejected} cannot be written: {reason(error)}") from error
+        self._log(f"set aside {kept}: {problem}")
+
+
+def _images_in(staging: str) -> list[str]:
+    return sorted(name for name in os.listdir(staging) if not name.startswith("."))
+
+
+def _asked_in(staging: str) -> frozenset[str]:
+    try:
+        with open(os.path.join(staging, _ASKED), encoding="ascii") as file:
+            return frozenset(uid for uid in json.load(file) if isinstance(uid, str))
+    except (OSError, ValueError, TypeError):
+        return frozenset()
+
+
+def _problem(dump: Dump) -> str | None:
+    """Why the file of DUMP is not a whole image that is what it claims to be; None when it is."""
+    if dump.error is not None:
+        return f"it is not whole: {dump.error}"
+    uids = {tag: dump.one(tag) for tag in (SOP_INSTANCE_UID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID)}
+    for tag, uid in uids.items():
+        if uid is None or not is_uid(uid):
+            return f"its ({tag}) is no UID"
+    # movescu names a file by the modality and the SOPInstanceUID that the C-STORE announced.
+    if dump.file.partition(".")[2] != uids[SOP_INSTANCE_UID]:
+        return "its SOPInstanceUID is not the one that it was announced with"
+    if _is_image_without_pixels(dump):
+        return "it is an image without pixel data"
+    return None
+
+
+def _is_image_without_pixels(dump: Dump) -> bool:
+    """Whether the file, which dcmdump could read, was cut exactly between two elements: no pixel data in an image."""
+    if any(dump.has(tag) for tag in PIXEL_DATA):
+        return False
+    from pydicom.uid import UID  # costs 0.2 s, and only what has no pixel data needs it
+
+    sop_class_uid = dump.one(SOP_CLASS_UID)
+    return sop_class_uid is None or "Image Storage" in UID(sop_class_uid).name

@@ -1,0 +1,70 @@
+"""What a pass tells of each study, and its JSON, whose keys are a contract.
+
+A plain module: with `--json` also the pass that has nothing to do prints its object.
+"""
+
+from typing import Any, NamedTuple
+
+
+class SeriesReport(NamedTuple):
+    """One series after a pass; `expected` is None when the scanner gives no number."""
+
+    series_instance_uid: str
+    expected: int | None
+    received: int
+    complete: bool
+    pulled: bool
+    error: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the JSON of a pass."""
+        return {
+            "series": self.series_instance_uid,
+            "expected": self.expected,
+            "received": self.received,
+            "complete": self.complete,
+            "pulled": self.pulled,
+            "error": self.error,
+        }
+
+
+class StudyReport(NamedTuple):
+    """One study after a pass: `outcome` and `procedure` are the words of the contract."""
+
+    study_instance_uid: str
+    outcome: str
+    series: tuple[SeriesReport, ...]
+    procedure: str
+    error: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the JSON of a pass."""
+        return {
+            "study": self.study_instance_uid,
+            "outcome": self.outcome,
+            "series": [series.to_json() for series in self.series],
+            "procedure": self.procedure,
+            "error": self.error,
+        }
+
+
+class PassReport(NamedTuple):
+    """One pass; `started` is ISO 8601 with offset, `seconds` how long it took."""
+
+    project: str
+    started: str
+    seconds: float
+    enabled: bool
+    dry_run: bool
+    studies: tuple[StudyReport, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of a pass."""
+        return {
+            "project": self.project,
+            "started": self.started,
+            "seconds": round(self.seconds, 3),
+            "enabled": self.enabled,
+            "dry_run": self.dry_run,
+            "studies": [study.to_json() for study in self.studies],
+        }

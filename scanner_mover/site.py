@@ -1,0 +1,96 @@
+"""Where everything lies below DATADIR and SERVERDIR (R5, R6).
+
+A plain module: every pass needs it, also the one that has nothing to do.
+"""
+
+import os
+from collections.abc import Mapping
+
+from scanner_mover.config import DEFAULT_PROJECT
+from scanner_mover.errors import UnusableError, reason
+
+DEFAULT_SERVER_DIR = "/var/www/html/server"
+
+
+def find_server_dir(program: str, environ: Mapping[str, str]) -> str:
+    """The reference's SERVERDIR for the PROGRAM that was called: the parent of the folder that it lies in.
+
+    `$SERVERDIR` wins. Else the link that PROGRAM may be is followed one link at a time, and the first whose folder's
+    parent holds `logs/` or `.pids/` counts: a link in the script's old place finds the script's own folders.
+    """
+    given = environ.get("SERVERDIR")
+    if given:
+        return os.path.abspath(given)
+    path = os.path.abspath(program)
+    for _ in range(40):  # the kernel's own limit for links
+        parent = os.path.dirname(os.path.realpath(os.path.dirname(path)))
+        if any(os.path.isdir(os.path.join(parent, name)) for name in ("logs", ".pids")):
+            return parent
+        try:
+            path = os.path.join(os.path.dirname(path), os.readlink(path))
+        except OSError:
+            break
+    return DEFAULT_SERVER_DIR
+
+
+class ServerFolders:
+    """The log, the lock and what lies beside the lock, for one project."""
+
+    def __init__(self, server_dir: str, project: str) -> None:
+        suffix = "" if project == DEFAULT_PROJECT else project
+        self.pids = os.path.join(server_dir, ".pids")
+        self.log = os.path.join(server_dir, "logs", f"moveFromScanner{suffix}.log")
+        self.lock = os.path.join(self.pids, f"moveFromScanner{suffix}.lock")
+        self.state = os.path.join(self.pids, f"moveFromScanner{suffix}.state.json")
+        self.work_prefix = f".moveFromScanner{suffix}.work."
+
+
+class DataFolders:
+    """The folders below DATADIR."""
+
+    def __init__(self, data_dir: str) -> None:
+        self.data_dir = data_dir
+        self.active_scans = os.path.join(data_dir, "active-scans")
+        self.finished_scans = os.path.join(data_dir, "finished-scans")
+        self.failed_scans = os.path.join(data_dir, "failed-scans")
+        self.scanner = os.path.join(data_dir, "scanner")
+        self.enabled = os.path.join(data_dir, "config", "enabled")
+        self.site = os.path.join(data_dir, "site")
+        self.raw = os.path.join(self.site, "raw")
+        self.rejected = os.path.join(self.site, "rejected")
+
+    def series(self, study_instance_uid: str, series_instance_uid: str) -> str:
+        """The folder of one series' images."""
+        return os.path.join(self.raw, study_instance_uid, series_instance_uid)
+
+
+STAGING_PREFIX = ".moveFromScanner.staging."
+
+
+def staging_left(folders: DataFolders) -> list[str]:
+    """The staging folders that a killed pass left behind, below `site` or `site/raw`."""
+    found = []
+    for parent in (folders.site, folders.raw):
+        try:
+            names = os.listdir(parent)
+        except OSError:
+            continue
+        found += [os.path.join(parent, name) for name in names if name.startswith(STAGING_PREFIX)]
+    return sorted(found)
+
+
+def is_switched_on(folders: DataFolders) -> bool:
+    """The switch: the second byte of `config/enabled`, of a file of one byte that one, is `1` (R6).
+
+    Raises UnusableError when DATADIR is not there (a disk that is not mounted must not look like a switch that is
+    off) or the file cannot be read.
+    """
+    try:
+        with open(folders.enabled, "rb") as file:
+            return file.read(2)[-1:] == b"1"
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.isdir(folders.data_dir):
+            return False
+        raise UnusableError(f"the data folder {folders.data_dir} is not there: is its disk mounted?") from None
+    except OSError as error:
+        raise UnusableError(f"the switch {folders.enabled} cannot be read: {reason(error)}") from error

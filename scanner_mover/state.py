@@ -1,0 +1,107 @@
+"""The state file: what the last passes knew, as one JSON object beside the lock.
+
+It is a memory, not a truth: lost or broken, the pass goes on without it and says so. It holds no patient and may be
+read by all. This module reads and writes it and knows what every pass needs; what is kept of each request is in
+`knowledge`. A plain module: every pass reads and writes the state.
+"""
+
+import contextlib
+import json
+import os
+from typing import Any
+
+from scanner_mover.errors import UnusableError, reason
+
+VERSION = 1
+MOST_NOTED = 1000
+
+
+class State:
+    """What is kept between passes.
+
+    `fault` is the line that standard error was last told, None while all is well; `scanner_down` whether the scanner
+    could not be reached in the last pass; `noted` what is to be said only once, and was; `requests` the memory of
+    each study, still as JSON.
+    """
+
+    def __init__(self) -> None:
+        self.project = ""
+        self.started: str | None = None
+        self.seconds: float | None = None
+        self.exit_status: int | None = None
+        self.fault: str | None = None
+        self.scanner_down = False
+        self.noted: list[str] = []
+        self.requests: dict[str, Any] = {}
+
+    def note(self, text: str) -> bool:
+        """Whether TEXT, which is to be said only once, was not said before; from now on it was."""
+        if text in self.noted:
+            return False
+        self.noted = [*self.noted[1 - MOST_NOTED :], text]
+        return True
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of the file."""
+        return {
+            "version": VERSION,
+            "project": self.project,
+            "last_pass": {"started": self.started, "seconds": self.seconds, "exit_status": self.exit_status},
+            "fault": self.fault,
+            "scanner_down": self.scanner_down,
+            "noted": self.noted,
+            "requests": self.requests,
+        }
+
+
+def load(path: str) -> tuple[State, str | None]:
+    """The state in PATH and, when it could not be used, a sentence that says so. No file is a first pass."""
+    state = State()
+    try:
+        with open(path, encoding="utf-8") as file:
+            value = json.load(file)
+    except FileNotFoundError:
+        return state, None
+    except OSError as error:
+        return state, f"the state file {path} cannot be read: {reason(error)}; going on without it"
+    except (ValueError, RecursionError):
+        return state, f"the state file {path} is broken; going on without it"
+    if not isinstance(value, dict) or value.get("version") != VERSION:
+        return state, f"the state file {path} is not of this version; going on without it"
+    last = value.get("last_pass")
+    if isinstance(last, dict):
+        state.started = _kept(last.get("started"), str)
+        state.seconds = _kept(last.get("seconds"), float, int)
+        state.exit_status = _kept(last.get("exit_status"), int)
+    state.fault = _kept(value.get("fault"), str)
+    state.scanner_down = value.get("scanner_down") is True
+    noted, requests = value.get("noted"), value.get("requests")
+    if isinstance(noted, list):
+        state.noted = [text for text in noted if isinstance(text, str)]
+    if isinstance(requests, dict):
+        state.requests = requests
+    return state, None
+
+
+def _kept(value: Any, *types: type) -> Any:
+    return value if isinstance(value, types) else None
+
+
+def save(state: State, path: str, part: str) -> None:
+    """Write STATE to PATH in one step, by way of the new file PART beside it: a reader sees the old one or the new.
+
+    Raises UnusableError when it cannot be written.
+    """
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                json.dump(state.to_json(), file)
+                os.fchmod(file.fileno(), 0o644)
+            os.rename(part, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(part)
+            raise
+    except OSError as error:
+        raise UnusableError(f"the state file {path} cannot be written: {reason(error)}") from error

@@ -1,0 +1,1 @@
+"""The query texts that `dump2dcm` turns into query files."""
