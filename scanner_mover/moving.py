@@ -2,78 +2,22 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from scanner_mover import active_scans, clock, decision, mpps
-from scanner_mover.active_scans import Request
+from scanner_mover import active_scans, clock, closing, decision, mpps
 from scanner_mover.advice import advice
-from scanner_mover.asking import Asker, SeriesAnswer, StudyAnswer
-from scanner_mover.config import Settings
+from scanner_mover.asking import Asker, SeriesAnswer
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.retry import ends_the_pass
 from scanner_mover.dcmtk.tool import find_tools, version
 from scanner_mover.decision import Outcome, Procedure, SeriesFacts
 from scanner_mover.errors import UnusableError
-from scanner_mover.faults import Faults
 from scanner_mover.images import image_names
 from scanner_mover.knowledge import SeriesKnowledge, StudyKnowledge
 from scanner_mover.pulling import Puller
 from scanner_mover.receiving import Receiver
 from scanner_mover.report import SeriesReport, StudyReport
-from scanner_mover.site import DataFolders
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a pass is to work on, and with what.
-
-    WORK is a private, empty folder. `closes` says whether requests may be moved between folders. `knowledge` is what
-    earlier passes knew of each study, and is brought up to date.
-    """
-
-    settings: Settings
-    folders: DataFolders
-    work: str
-    requests: Sequence[Request]
-    closes: bool
-    dry_run: bool
-    scanner_was_down: bool
-    knowledge: dict[str, StudyKnowledge]
-    log: Callable[[str], None]
-    note_once: Callable[[str], None]
-    faults: Faults
-
-
-@dataclass
-class _Study:
-    """One study in this pass."""
-
-    request: Request
-    knowledge: StudyKnowledge
-    answer: StudyAnswer
-    steps: list[mpps.Step]
-    series: dict[str, SeriesFacts] = field(default_factory=dict)
-    quiet: bool = False
-    error: str | None = None
-
-    @property
-    def uid(self) -> str:
-        return self.request.study_instance_uid
-
-    @property
-    def name(self) -> str:
-        """How the log names the request: by its file."""
-        return self.request.files[0] if self.request.files else self.uid
-
-    @property
-    def procedure(self) -> Procedure:
-        return decision.procedure([step.end_time for step in self.steps])
-
-    @property
-    def may_finish(self) -> bool:
-        answered = self.answer.failure is None
-        return decision.may_finish(answered, list(self.series.values()), self.procedure, self.quiet)
+from scanner_mover.study import Study, Work
 
 
 def move(work: Work) -> tuple[list[StudyReport], bool]:
@@ -129,7 +73,7 @@ class _Pass:
         for request in self._work.requests:
             uid = request.study_instance_uid
             knowledge = self._work.knowledge.setdefault(uid, StudyKnowledge())
-            study = _Study(request, knowledge, answers[uid], steps.get(uid, []))
+            study = Study(request, knowledge, answers[uid], steps.get(uid, []))
             # Each request is handled whatever happens to another (R25).
             try:
                 outcome = self._handle(study, asked_at)
@@ -154,7 +98,7 @@ class _Pass:
     def _list_images(self, series: Sequence[tuple[str, str]]) -> None:
         self._listed |= self._asker.images([one for one in series if one not in self._listed])
 
-    def _handle(self, study: _Study, asked_at: clock.Moment) -> Outcome:
+    def _handle(self, study: Study, asked_at: clock.Moment) -> Outcome:
         self._log(f"PROCESS: {study.name}")
         self._look_at_series(study, asked_at)
         self._log(f"done with scanning for series in study {study.uid}")
@@ -162,11 +106,11 @@ class _Pass:
         if study.may_finish:
             self._check_by_name(study)
         if study.may_finish and study.error is None:
-            return self._finish(study)
+            return closing.finish(self._work, study)
         self._log("we are not done yet with this job")
-        return self._look_at_age(study)
+        return closing.look_at_age(self._work, study)
 
-    def _look_at_series(self, study: _Study, asked_at: clock.Moment) -> None:
+    def _look_at_series(self, study: Study, asked_at: clock.Moment) -> None:
         failure = study.answer.failure
         if failure is not None:
             self._scanner_fault(study, failure, f"the scanner could not be asked for {study.uid}: {failure.text}")
@@ -204,7 +148,7 @@ class _Pass:
             if not series.complete:
                 self._pull(study, series)
 
-    def _count(self, study: _Study, series_instance_uid: str, expected: int | None) -> SeriesFacts:
+    def _count(self, study: Study, series_instance_uid: str, expected: int | None) -> SeriesFacts:
         names = image_names(self._folders.series(study.uid, series_instance_uid))
         listed = self._listed.get((study.uid, series_instance_uid))
         missing = 0
@@ -214,7 +158,7 @@ class _Pass:
         study.series[series_instance_uid] = facts = SeriesFacts(series_instance_uid, expected, len(names), missing)
         return facts
 
-    def _tell_count(self, study: _Study, series: SeriesFacts) -> None:
+    def _tell_count(self, study: Study, series: SeriesFacts) -> None:
         name = f"{study.uid}/{series.series_instance_uid}"
         if series.complete:
             self._log(f"{name}, we do have {series.received} of {series.expected}")
@@ -225,7 +169,7 @@ class _Pass:
         else:
             self._log(f"{name}, we do have {series.received} images but like to see {series.expected}")
 
-    def _pull(self, study: _Study, series: SeriesFacts) -> None:
+    def _pull(self, study: Study, series: SeriesFacts) -> None:
         """Pull SERIES if that may be done now, and count it again (R15 to R18)."""
         uid = series.series_instance_uid
         name = f"{study.uid}/{uid}"
@@ -260,7 +204,7 @@ class _Pass:
         series = self._count(study, uid, series.expected)
         self._tell_count(study, series)
 
-    def _check_by_name(self, study: _Study) -> None:
+    def _check_by_name(self, study: Study) -> None:
         """Just before a request is closed: has every image that the scanner lists a file here (R22 b)?"""
         folders = {uid: self._folders.series(study.uid, uid) for uid in study.series}
         by_name = []
@@ -292,7 +236,7 @@ class _Pass:
                 self._log(f"{name}, {len(missing)} images that the scanner lists are not here")
                 self._pull(study, facts)
 
-    def _tell_procedure(self, study: _Study) -> None:
+    def _tell_procedure(self, study: Study) -> None:
         if not study.steps:
             self._log(f"could not find {study.uid} MPPS file in {self._folders.scanner}/")
         elif study.procedure is Procedure.ENDED:
@@ -300,49 +244,13 @@ class _Pass:
         else:
             self._log("no PerformedProcedureStepEndTime yet, still in progress")
 
-    def _finish(self, study: _Study) -> Outcome:
-        if study.request.files and self._work.closes:
-            self._close(study, self._folders.finished_scans, "JOB {file} to {folder}")
-        return Outcome.FINISHED
-
-    def _close(self, study: _Study, folder: str, message: str) -> None:
-        if self._work.dry_run:
-            self._log(f"would move {study.name} to {folder}")
-            return
-        moved = active_scans.close(study.request, folder)
-        for file in moved:
-            self._log(message.format(file=file, folder=folder))
-        if not moved:
-            self._log(f"{study.name} was taken away meanwhile")
-
-    def _look_at_age(self, study: _Study) -> Outcome:
-        """Whether a request that is not finished has failed (R24)."""
-        waiting = Outcome.WAITING if study.error is None else Outcome.ERROR
-        if not study.request.files or not self._work.closes:
-            return waiting
-        answered = study.answer.failure is None
-        age = active_scans.age(study.request, time.time())
-        over_age = age is not None and age >= self._settings.give_up_after_seconds
-        now = clock.now()
-        since = decision.over_age_since(over_age, answered, study.knowledge.over_age_since, now)
-        study.knowledge.over_age_since = since
-        if not over_age:
-            self._log(f'"{study.name}" is too new, keep it around longer')
-        elif not decision.gives_up(answered, since, now):
-            why = "it fails if that is still so in a minute" if answered else "kept until the scanner answers"
-            self._log(f'"{study.name}" is old, {why}')
-        else:
-            self._close(study, self._folders.failed_scans, '"{file}" is old, download seems to have failed')
-            return Outcome.FAILED
-        return waiting
-
-    def _scanner_fault(self, study: _Study, failure: Failure, message: str | None) -> None:
+    def _scanner_fault(self, study: Study, failure: Failure, message: str | None) -> None:
         study.error = study.error or failure.text
         self._work.faults.scanner(advice(failure, self._settings))
         if message is not None:
             self._log(message)
 
-    def _report(self, study: _Study, outcome: Outcome) -> StudyReport:
+    def _report(self, study: Study, outcome: Outcome) -> StudyReport:
         """Tell of STUDY, and keep for the next pass what is now known of it."""
         knowledge = study.knowledge
         knowledge.outcome, knowledge.procedure, knowledge.error = outcome.value, study.procedure.value, study.error

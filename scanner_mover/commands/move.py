@@ -189,7 +189,8 @@ class _Move:
         import tempfile
 
         from scanner_mover.knowledge import StudyKnowledge, from_json
-        from scanner_mover.moving import Work, move
+        from scanner_mover.moving import move
+        from scanner_mover.study import Work
 
         knowledge: dict[str, StudyKnowledge] = {}
         for uid, value in self._state.requests.items():

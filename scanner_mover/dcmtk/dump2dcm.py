@@ -18,39 +18,42 @@ _STALL_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Query:
-    """A template and the UIDs that go into it."""
+    """A template and the values that go into it; a value whose name ends in `_uid` is a UID or empty."""
 
     template: str
-    study_instance_uid: str
-    series_instance_uid: str = ""
+    values: tuple[tuple[str, str], ...]
 
     def text(self) -> str:
         """The text for dump2dcm.
 
-        Raises ValueError for a UID that is none: it does not get into a file (R10).
+        Raises ValueError for a value that cannot stand in it: no unchecked text gets into a file (R10).
         """
-        uids = [self.study_instance_uid, *([self.series_instance_uid] if self.series_instance_uid else [])]
-        for uid in uids:
-            if not is_uid(uid):
-                raise ValueError(f"not a UID: {uid!r}")
-        return _template(self.template).substitute(
-            study_instance_uid=self.study_instance_uid, series_instance_uid=self.series_instance_uid
-        )
+        for name, value in self.values:
+            if name.endswith("_uid"):
+                if value and not is_uid(value):
+                    raise ValueError(f"not a UID: {value!r}")
+            elif not value.isprintable() or "\\" in value:
+                raise ValueError(f"not a single printable value: {value!r}")
+        return _template(self.template).substitute(dict(self.values))
 
 
 def series_of_study(study_instance_uid: str) -> Query:
     """C-FIND, level SERIES: which series there are, and how many images the scanner says they have (R11, R13)."""
-    return Query("series_find.dump", study_instance_uid)
+    return Query("series_find.dump", (("study_instance_uid", study_instance_uid),))
 
 
 def images_of_series(study_instance_uid: str, series_instance_uid: str) -> Query:
     """C-FIND, level IMAGE: every SOPInstanceUID of one series (R13, R22)."""
-    return Query("image_find.dump", study_instance_uid, series_instance_uid)
+    return Query("image_find.dump", _series(study_instance_uid, series_instance_uid))
 
 
 def move_of_series(study_instance_uid: str, series_instance_uid: str) -> Query:
     """C-MOVE, level SERIES: one series, with its study as the standard asks (R15)."""
-    return Query("series_move.dump", study_instance_uid, series_instance_uid)
+    return Query("series_move.dump", _series(study_instance_uid, series_instance_uid))
+
+
+def _series(study_instance_uid: str, series_instance_uid: str) -> tuple[tuple[str, str], ...]:
+    return ("study_instance_uid", study_instance_uid), ("series_instance_uid", series_instance_uid)
 
 
 @cache
@@ -65,7 +68,7 @@ def make_query_file(tools: Toolbox, query: Query, path: str) -> str:
     """
     text, dicom = f"{path}.dump", f"{path}.dcm"
     try:
-        with open(text, "x", encoding="ascii") as file:
+        with open(text, "x", encoding="utf-8") as file:
             file.write(query.text())
     except OSError as error:
         raise UnusableError(f"{text} cannot be written: {error.strerror}") from error

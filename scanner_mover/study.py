@@ -1,0 +1,68 @@
+"""What a pass is given to work on, and one study in it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from scanner_mover import decision, mpps
+from scanner_mover.active_scans import Request
+from scanner_mover.asking import StudyAnswer
+from scanner_mover.config import Settings
+from scanner_mover.decision import Procedure, SeriesFacts
+from scanner_mover.faults import Faults
+from scanner_mover.knowledge import StudyKnowledge
+from scanner_mover.site import DataFolders
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a pass is to work on, and with what.
+
+    WORK is a private, empty folder. `closes` says whether requests may be moved between folders. `knowledge` is what
+    earlier passes knew of each study, and is brought up to date.
+    """
+
+    settings: Settings
+    folders: DataFolders
+    work: str
+    requests: Sequence[Request]
+    closes: bool
+    dry_run: bool
+    scanner_was_down: bool
+    knowledge: dict[str, StudyKnowledge]
+    log: Callable[[str], None]
+    note_once: Callable[[str], None]
+    faults: Faults
+
+
+@dataclass
+class Study:
+    """One study in this pass."""
+
+    request: Request
+    knowledge: StudyKnowledge
+    answer: StudyAnswer
+    steps: list[mpps.Step]
+    series: dict[str, SeriesFacts] = field(default_factory=dict)
+    quiet: bool = False
+    error: str | None = None
+
+    @property
+    def uid(self) -> str:
+        """Its StudyInstanceUID."""
+        return self.request.study_instance_uid
+
+    @property
+    def name(self) -> str:
+        """How the log names the request: by its file."""
+        return self.request.files[0] if self.request.files else self.uid
+
+    @property
+    def procedure(self) -> Procedure:
+        """The state of its procedure, by its MPPS files."""
+        return decision.procedure([step.end_time for step in self.steps])
+
+    @property
+    def may_finish(self) -> bool:
+        """Whether it may be closed as finished, by what is known now."""
+        answered = self.answer.failure is None
+        return decision.may_finish(answered, list(self.series.values()), self.procedure, self.quiet)
