@@ -67,10 +67,18 @@ def move(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Ask the scanner and say what would be done, but change nothing.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object for the pass.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each pass.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print the messages of the log as they come, and a summary.")
+    ] = False,
+    every: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(metavar="SECONDS", help="Go on: a pass every so many seconds until SIGTERM or SIGINT."),
+    ] = None,
 ) -> None:
     """One pass over the requests: pull what is missing, close what is complete."""
-    from scanner_mover.commands.move import Options, run
+    from scanner_mover.commands.move import run
+    from scanner_mover.single_pass import Options
 
     options = Options(
         project=project,
@@ -82,6 +90,113 @@ def move(
         give_up_after_seconds=give_up_after,
         dry_run=dry_run,
         json=json,
+        verbose=verbose,
+        every_seconds=every,
+    )
+    raise typer.Exit(run(options, sys.argv[0]))
+
+
+@app.command(epilog="Example: scanner-mover find --date 7d --modality MR --request")
+def find(
+    project: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="The site in the configuration (SITES.PROJECT); none: the keys at its top."),
+    ] = None,
+    config: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FILE", help="The configuration; $SCANNER_MOVER_CONFIG, else /data/config/config.json."),
+    ] = None,
+    level: Annotated[str, typer.Option(metavar="study|series", help="Studies, or the series of one study.")] = "study",
+    study: Annotated[str, typer.Option(metavar="UID", help="Only this study.", show_default=False)] = "",
+    patient_id: Annotated[str, typer.Option(metavar="ID", help="With wildcards * and ?.", show_default=False)] = "",
+    patient_name: Annotated[str, typer.Option(metavar="NAME", help="As Family^Given.", show_default=False)] = "",
+    date: Annotated[
+        str,
+        typer.Option(
+            metavar="DATE",
+            help="today, yesterday, 7d, 2026-01-31, 20260131 or 20260101-20260131.",
+            show_default=False,
+        ),
+    ] = "",
+    modality: Annotated[str, typer.Option(metavar="CS", help="Such as MR.", show_default=False)] = "",
+    description: Annotated[str, typer.Option(metavar="TEXT", help="Of the study, or series.", show_default=False)] = "",
+    limit: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(metavar="N", min=1, help="Show so many answers, and say if there are more."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="A JSON list, with the standard's keywords as keys.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    request: Annotated[bool, typer.Option("--request", help="Also request every study that is shown.")] = False,
+) -> None:
+    """Ask the scanner which studies, or which series of a study, there are."""
+    from scanner_mover.commands.find import Options, run
+
+    options = Options(
+        project=project,
+        config=config,
+        level=level,
+        study=study,
+        patient_id=patient_id,
+        patient_name=patient_name,
+        date=date,
+        modality=modality,
+        description=description,
+        limit=limit,
+        json=json,
+        csv=csv,
+        request=request,
+    )
+    raise typer.Exit(run(options))
+
+
+@app.command(epilog="Example: scanner-mover status --check")
+def status(
+    project: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="The site in the configuration (SITES.PROJECT); none: the keys at its top."),
+    ] = None,
+    config: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FILE", help="The configuration; $SCANNER_MOVER_CONFIG, else /data/config/config.json."),
+    ] = None,
+    server_dir: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="DIR", help="Where logs/ and .pids/ are; as for move."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Metrics in the text format of a node exporter.")
+    ] = False,
+    max_age: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(metavar="SECONDS", min=0, help="Exit with 1 when the last pass is older than that."),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Test the set-up; each line says ok or what to do.")] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Ask the scanner what is missing of the studies that were closed.")
+    ] = False,
+    since: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="DAYS", help="With --audit: only what was closed since, such as 30d."),
+    ] = None,
+    request: Annotated[
+        bool, typer.Option("--request", help="With --audit: put those of which images are missing back.")
+    ] = False,
+) -> None:
+    """Where everything stands."""
+    from scanner_mover.commands.status import Options, run
+
+    options = Options(
+        project=project,
+        config=config,
+        server_dir=server_dir,
+        json=json,
+        prometheus=prometheus,
+        max_age_seconds=max_age,
+        check=check,
+        audit=audit,
+        since=since,
+        request=request,
     )
     raise typer.Exit(run(options, sys.argv[0]))
 

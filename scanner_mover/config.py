@@ -13,6 +13,7 @@ from scanner_mover.errors import ConfigurationError, UsageError, reason
 
 DEFAULT_FILE = "/data/config/config.json"
 DEFAULT_PROJECT = "ABCD"
+KEYS = ("DATADIR", "SCANNERIP", "SCANNERPORT", "SCANNERAETITLE", "DICOMAETITLE", "DICOMPORT")
 
 # A host that DCMTK takes for an option (`-`) or for a file of options (`@`) is none.
 _HOST = re.compile(r"[^\s\x00-\x1f\x7f@-][^\s\x00-\x1f\x7f]*")
@@ -80,15 +81,10 @@ def load(
 
     Raises ConfigurationError with one line that names the file and the key.
     """
-    top = _read(file)
-    where, keys = _Place(file), top
-    options = _options(_Place(file), top)
-    if project != DEFAULT_PROJECT:
-        sites = top.get("SITES")
-        if not isinstance(sites, dict) or not isinstance(sites.get(project), dict):
-            raise _Place(file).error(f"SITES.{project}", "is missing")
-        where, keys = _Place(file, f"SITES.{project}."), sites[project]
-        options |= _options(where, keys)
+    where, keys, given = _keys(file, project)
+    options: dict[str, Any] = {}
+    for place, object_ in given:
+        options |= _options(place, object_)
     for name, value in (
         ("receive", receive),
         ("settle_seconds", settle_seconds),
@@ -108,6 +104,58 @@ def load(
         receive_port=_port(where, keys, "DICOMPORT") if receives else None,
         **options,
     )
+
+
+def _keys(file: str, project: str) -> tuple["_Place", dict[str, Any], list[tuple["_Place", dict[str, Any]]]]:
+    """The object that holds the keys of PROJECT, where it stands, and the objects whose SCANNER_MOVER counts."""
+    top = _read(file)
+    if project == DEFAULT_PROJECT:
+        return _Place(file), top, [(_Place(file), top)]
+    sites = top.get("SITES")
+    if not isinstance(sites, dict) or not isinstance(sites.get(project), dict):
+        raise _Place(file).error(f"SITES.{project}", "is missing")
+    site = _Place(file, f"SITES.{project}.")
+    return site, sites[project], [(_Place(file), top), (site, sites[project])]
+
+
+def sources(file: str, project: str) -> dict[str, str]:
+    """Where each value of `load` comes from: for each key the name of the key in FILE; one that is not there is left
+    out, it has its default.
+
+    Raises ConfigurationError when FILE cannot be read.
+    """
+    where, keys, given = _keys(file, project)
+    found = {key: f"{where.prefix}{key}" for key in KEYS if keys.get(key) is not None}
+    for place, object_ in given:
+        for option, value in (object_.get("SCANNER_MOVER") or {}).items():
+            if value is not None:
+                found[option] = f"{place.prefix}SCANNER_MOVER.{option}"
+    return found
+
+
+def projects(file: str) -> list[str]:
+    """The projects in FILE: the one at its top, and each of its sites.
+
+    Raises ConfigurationError when FILE cannot be read.
+    """
+    sites = _read(file).get("SITES")
+    named = [name for name, keys in sites.items() if isinstance(keys, dict)] if isinstance(sites, dict) else []
+    return [DEFAULT_PROJECT, *named]
+
+
+def site_keys(file: str, name: str) -> dict[str, Any]:
+    """The keys of the site NAME as they stand in FILE; none when it is not there.
+
+    Raises ConfigurationError when FILE cannot be read.
+    """
+    sites = _read(file).get("SITES")
+    keys = sites.get(name) if isinstance(sites, dict) else None
+    return keys if isinstance(keys, dict) else {}
+
+
+def file_to_use(given: str | None) -> str:
+    """The configuration: what the command line GIVES, else `$SCANNER_MOVER_CONFIG`, else the reference's."""
+    return given or os.environ.get("SCANNER_MOVER_CONFIG") or DEFAULT_FILE
 
 
 class _Place(NamedTuple):

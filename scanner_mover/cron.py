@@ -5,8 +5,10 @@ Nothing but plain modules here: cron calls it every 15 seconds, and nearly alway
 
 import sys
 
-from scanner_mover.commands.move import Options, run, say
+from scanner_mover.commands.move import run
 from scanner_mover.errors import OK, USAGE
+from scanner_mover.output import say
+from scanner_mover.single_pass import Options
 
 _HELP = """\
 usage: moveFromScanner.sh [PROJECT]

@@ -5,6 +5,7 @@ A plain module: it is imported by passes that have nothing to do and must not co
 
 OK = 0
 LOCK_HELD = 1
+ATTENTION = 1
 USAGE = 2
 CONFIGURATION = 3
 UNUSABLE = 4

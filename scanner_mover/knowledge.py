@@ -10,26 +10,29 @@ from scanner_mover.clock import Moment
 class SeriesKnowledge:
     """One series, as the last pass saw it; `moved` is when its last C-MOVE with status Success ended."""
 
-    expected: int | None = None
+    moved: Moment | None = None
     received: int = 0
+    expected: int | None = None
     complete: bool = False
     pulled: bool = False
     error: str | None = None
-    moved: Moment | None = None
 
 
 @dataclass
 class StudyKnowledge:
     """One study, as the last pass saw it.
 
-    `counts` are the series and numbers of images that the scanner told, the same since `unchanged_since`;
-    `over_age_since` is when a pass first saw the request over age; `seen` when the last pass looked at it, ISO 8601.
+    `seen` is when the last pass looked at it, `event` what happened last and `event_at` when, all ISO 8601. `counts`
+    are the series and numbers of images that the scanner told, the same since `unchanged_since`; `over_age_since` is
+    when a pass first saw the request over age.
     """
 
     outcome: str = "waiting"
     procedure: str = "unknown"
     error: str | None = None
     seen: str = ""
+    event: str = ""
+    event_at: str = ""
     counts: list[tuple[str, int | None]] | None = None
     unchanged_since: Moment | None = None
     over_age_since: Moment | None = None
@@ -62,6 +65,8 @@ def from_json(value: Any) -> StudyKnowledge | None:
             procedure=_a(value["procedure"], str),
             error=_optional(value["error"], str),
             seen=_a(value["seen"], str),
+            event=_a(value["event"], str),
+            event_at=_a(value["event_at"], str),
             counts=None if counts is None else [(_a(uid, str), _optional(number, int)) for uid, number in counts],
             unchanged_since=_moment(value["unchanged_since"]),
             over_age_since=_moment(value["over_age_since"]),

@@ -30,12 +30,22 @@ class Log:
         self.echo = echo
         self.failure: str | None = None
         self._file = -1
-        if path is not None:
-            try:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            except OSError as error:
-                raise UnusableError(f"the log {path} cannot be written: {reason(error)}") from error
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the file anew, after it was renamed by logrotate.
+
+        Raises UnusableError when it cannot be opened.
+        """
+        if self.path is None:
+            return
+        try:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise UnusableError(f"the log {self.path} cannot be written: {reason(error)}") from error
+        self.close()
+        self._file = file
 
     def __call__(self, message: str) -> None:
         """Append MESSAGE as one line.

@@ -44,7 +44,7 @@ class _Pass:
         self._uids = uids
         self._receiver = Receiver(tools, settings, folders, uids, log)
         self._asker = Asker(tools, settings, work.work, 0 if work.scanner_was_down else settings.retries)
-        self._puller = Puller(tools, settings, folders, self._asker, self._receiver, log)
+        self._puller = Puller(tools, settings, folders, self._asker, self._receiver, log, work.watcher)
         self._listed: dict[tuple[str, str], SeriesAnswer] = {}
         self._no_more_pulls: str | None = None
 
@@ -138,11 +138,12 @@ class _Pass:
             study.knowledge.counts, study.knowledge.unchanged_since = counts, since
             study.quiet = decision.is_quiet(since, asked_at, self._settings.quiet_seconds)
         known = study.knowledge.series
-        earlier = {uid: one.received for uid, one in known.items()}
-        study.knowledge.series = {
-            uid: SeriesKnowledge(moved=known[uid].moved if uid in known else None, received=earlier.get(uid, 0))
+        this_pass = {
+            uid: SeriesKnowledge(known[uid].moved, known[uid].received) if uid in known else SeriesKnowledge()
             for uid in study.series
         }
+        # What a scanner that is off does not tell is not forgotten.
+        study.knowledge.series = this_pass if failure is None else known | this_pass
         for series in list(study.series.values()):
             self._tell_count(study, series)
             if not series.complete:
@@ -160,6 +161,9 @@ class _Pass:
 
     def _tell_count(self, study: Study, series: SeriesFacts) -> None:
         name = f"{study.uid}/{series.series_instance_uid}"
+        self._work.watcher.counted(
+            study.uid, series.series_instance_uid, series.received, series.expected, series.complete
+        )
         if series.complete:
             self._log(f"{name}, we do have {series.received} of {series.expected}")
         elif series.expected is None:
@@ -253,13 +257,28 @@ class _Pass:
     def _report(self, study: Study, outcome: Outcome) -> StudyReport:
         """Tell of STUDY, and keep for the next pass what is now known of it."""
         knowledge = study.knowledge
-        knowledge.outcome, knowledge.procedure, knowledge.error = outcome.value, study.procedure.value, study.error
-        knowledge.seen = clock.iso(time.time())
-        series = []
+        arrived, series = 0, []
         for uid, facts in study.series.items():
             known = knowledge.series.setdefault(uid, SeriesKnowledge())
+            arrived += facts.received - known.received
             known.expected, known.received, known.complete = facts.expected, facts.received, facts.complete
             series.append(SeriesReport(uid, facts.expected, facts.received, facts.complete, known.pulled, known.error))
+        knowledge.seen = clock.iso(time.time())
+        event = _event(study.error, len(series), sum(one.pulled for one in series), arrived)
+        if event is not None and event != knowledge.event:
+            knowledge.event, knowledge.event_at = event, knowledge.seen
+        knowledge.outcome, knowledge.procedure, knowledge.error = outcome.value, study.procedure.value, study.error
         if outcome in (Outcome.FINISHED, Outcome.FAILED) and self._work.closes:
             self._work.knowledge.pop(study.uid, None)
         return StudyReport(study.uid, outcome.value, tuple(series), study.procedure.value, study.error)
+
+
+def _event(error: str | None, series: int, pulled: int, arrived: int) -> str | None:
+    """What happened to a study in this pass, for `status`; None for nothing."""
+    if error is not None:
+        return error
+    if not series:
+        return "the scanner has no series of it"
+    if pulled:
+        return f"{pulled} series pulled, {arrived} images arrived"
+    return f"{arrived} images arrived" if arrived > 0 else None

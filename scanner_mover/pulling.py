@@ -17,6 +17,7 @@ from scanner_mover.errors import Ended, UnusableError, reason
 from scanner_mover.receiving import Receiver
 from scanner_mover.signals import deferred
 from scanner_mover.site import DataFolders
+from scanner_mover.watcher import Watcher
 
 
 class Puller:
@@ -30,6 +31,7 @@ class Puller:
         asker: Asker,
         receiver: Receiver,
         log: Callable[[str], None],
+        watcher: Watcher,
     ) -> None:
         self._tools = tools
         self._settings = settings
@@ -37,6 +39,7 @@ class Puller:
         self._asker = asker
         self._receiver = receiver
         self._log = log
+        self._watcher = watcher
         #: The failure after which nothing else is worth pulling in this pass.
         self.ended_by: Failure | None = None
 
@@ -62,6 +65,7 @@ class Puller:
         self._need_room()
         self._log(f"pull series {study_instance_uid} {series_instance_uid} from {settings.host} : {settings.port}")
         staging = self._receiver.new_staging() if settings.receive else None
+        self._watcher.pulling(study_instance_uid, series_instance_uid)
         watched = staging or self._folders.series(study_instance_uid, series_instance_uid)
         try:
             moved = movescu.move(
@@ -70,6 +74,7 @@ class Puller:
                 query,
                 staging=staging,
                 progress=lambda: _size(watched),
+                on_image=self._watcher.image,
             )
         except (Ended, UnusableError):
             if staging is not None:

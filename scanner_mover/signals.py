@@ -1,7 +1,7 @@
 """SIGTERM, SIGINT and SIGHUP end a pass in order (R27): they become an exception in the main thread."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -20,11 +20,16 @@ def _end(number: int, frame: FrameType | None) -> None:
         raise Ended(number)
 
 
-def install() -> None:
-    """Make the ending signals raise `Ended`; one that our parent told us to ignore (`nohup`) stays ignored."""
+def install(on_hangup: Callable[[], None] | None = None) -> None:
+    """Make the ending signals raise `Ended`; one that our parent told us to ignore (`nohup`) stays ignored.
+
+    With ON_HANGUP, SIGHUP does not end us but calls it.
+    """
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
+    if on_hangup is not None:
+        signal.signal(signal.SIGHUP, lambda number, frame: on_hangup())
 
 
 @contextmanager

@@ -20,8 +20,8 @@ class State:
     """What is kept between passes.
 
     `fault` is the line that standard error was last told, None while all is well; `scanner_down` whether the scanner
-    could not be reached in the last pass; `noted` what is to be said only once, and was; `requests` the memory of
-    each study, still as JSON.
+    could not be reached in the last pass; `failed_pulls` and `images_received` count since the file was made; `noted`
+    is what is to be said only once, and was; `requests` the memory of each study, still as JSON.
     """
 
     def __init__(self) -> None:
@@ -31,6 +31,8 @@ class State:
         self.exit_status: int | None = None
         self.fault: str | None = None
         self.scanner_down = False
+        self.failed_pulls = 0
+        self.images_received = 0
         self.noted: list[str] = []
         self.requests: dict[str, Any] = {}
 
@@ -49,6 +51,8 @@ class State:
             "last_pass": {"started": self.started, "seconds": self.seconds, "exit_status": self.exit_status},
             "fault": self.fault,
             "scanner_down": self.scanner_down,
+            "failed_pulls": self.failed_pulls,
+            "images_received": self.images_received,
             "noted": self.noted,
             "requests": self.requests,
         }
@@ -75,6 +79,8 @@ def load(path: str) -> tuple[State, str | None]:
         state.exit_status = _kept(last.get("exit_status"), int)
     state.fault = _kept(value.get("fault"), str)
     state.scanner_down = value.get("scanner_down") is True
+    state.failed_pulls = _kept(value.get("failed_pulls"), int) or 0
+    state.images_received = _kept(value.get("images_received"), int) or 0
     noted, requests = value.get("noted"), value.get("requests")
     if isinstance(noted, list):
         state.noted = [text for text in noted if isinstance(text, str)]

@@ -11,6 +11,7 @@ from scanner_mover.decision import Procedure, SeriesFacts
 from scanner_mover.faults import Faults
 from scanner_mover.knowledge import StudyKnowledge
 from scanner_mover.site import DataFolders
+from scanner_mover.watcher import Watcher
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Work:
     log: Callable[[str], None]
     note_once: Callable[[str], None]
     faults: Faults
+    watcher: Watcher
 
 
 @dataclass

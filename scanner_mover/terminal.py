@@ -1,10 +1,21 @@
 """What a person at a terminal sees of a pass."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from scanner_mover.report import PassReport
+from scanner_mover.overview import Overview
+from scanner_mover.report import PassReport, StudyReport
+
+if TYPE_CHECKING:  # it imports what talks to scanners, and `status` need not wait for that
+    from scanner_mover.auditing import AuditedStudy
 
 _STYLES = {"finished": "green", "failed": "red", "waiting": "yellow", "error": "bold red"}
 
@@ -37,3 +48,139 @@ def show_summary(report: PassReport) -> None:
             study.error or "",
         )
     console.print(table)
+
+
+def show_rows(keywords: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The rows of `find`; columns in which no row has anything are left out, and UIDs are never cut."""
+    console = Console(highlight=False)
+    if not rows:
+        console.print("nothing found")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = [number for number in range(len(keywords)) if any(row[number] for row in rows)]
+    for number in shown:
+        uid = keywords[number].endswith("UID")
+        count = keywords[number].startswith("NumberOf") or keywords[number] == "ImagesInAcquisition"
+        table.add_column(
+            _HEADINGS.get(keywords[number], keywords[number]),
+            overflow="fold",
+            justify="right" if count else "left",
+            style="cyan" if uid else None,
+            min_width=len(max((row[number] for row in rows), key=len)) if keywords[number].endswith("Date") else None,
+        )
+    for row in rows:
+        table.add_row(*(_shown(keywords[number], row[number]) for number in shown))
+    console.print(table)
+    console.print(f"{len(rows)} found", style="dim")
+
+
+_HEADINGS = {
+    "StudyDate": "date",
+    "StudyTime": "time",
+    "PatientID": "patient ID",
+    "PatientName": "patient",
+    "StudyDescription": "description",
+    "ModalitiesInStudy": "modality",
+    "AccessionNumber": "accession",
+    "NumberOfStudyRelatedSeries": "series",
+    "NumberOfStudyRelatedInstances": "images",
+    "SeriesNumber": "no.",
+    "SeriesDate": "date",
+    "SeriesTime": "time",
+    "Modality": "modality",
+    "SeriesDescription": "description",
+    "ProtocolName": "protocol",
+    "NumberOfSeriesRelatedInstances": "images",
+    "ImagesInAcquisition": "acquired",
+}
+
+
+def _shown(keyword: str, value: str) -> Text:
+    """A date or a time as people read it; anything else as it is."""
+    if keyword.endswith("Date") and len(value) == 8 and value.isdigit():
+        value = f"{value[:4]}-{value[4:6]}-{value[6:]}"
+    elif keyword.endswith("Time") and value[:6].isdigit() and len(value) >= 4:
+        value = f"{value[:2]}:{value[2:4]}"
+    return Text(value)
+
+
+def show_overview(overview: Overview) -> None:
+    """One screen for the person on call."""
+    console = Console(highlight=False)
+    switch = {True: "[green]on[/]", False: "[yellow]off[/]", None: "[red]not known[/]"}[overview.enabled]
+    running = {True: ", a pass is running now", False: "", None: ""}[overview.running]
+    console.print(f"[bold]{escape(overview.project)}[/]: switched {switch}{running}")
+    console.print(_last_pass(overview))
+    if overview.state.fault:
+        console.print(Text(overview.state.fault, style="bold red"), soft_wrap=True)
+    for name, closed in (("finished", overview.finished), ("failed", overview.failed)):
+        console.print(f"{name}: {closed.today} today, {closed.in_all} in all")
+    if not overview.requests:
+        console.print("no study is requested")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    wide = console.width >= 120
+    table.add_column("study", overflow="fold", style="cyan")
+    for name, shown in (("age", True), ("procedure", True), ("series", wide), ("images", True)):
+        if shown:
+            table.add_column(name, no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("last", overflow="fold")
+    for request in overview.requests:
+        report = request.report
+        cells: list[Text | str] = [report.study_instance_uid, age_in_words(request.age_seconds), report.procedure]
+        if wide:
+            cells.append(f"{sum(one.complete for one in report.series)} of {len(report.series)}")
+        cells.append(_bar(report, 12 if wide else 4))
+        cells.append(Text(report.outcome, style=_STYLES.get(report.outcome, "")))
+        cells.append(f"{request.event} ({request.event_at[11:16]})" if request.event else "not looked at yet")
+        table.add_row(*cells)
+    console.print(table)
+
+
+def _last_pass(overview: Overview) -> Text:
+    state, age = overview.state, overview.last_pass_age_seconds
+    if age is None:
+        return Text("there was no pass yet", style="yellow")
+    text = f"last pass {age_in_words(age)} ago, took {state.seconds or 0:.1f} s, exit status {state.exit_status}"
+    return Text(text, style="" if state.exit_status == 0 else "red")
+
+
+def _bar(report: StudyReport, width: int) -> Text:
+    """Images received of those expected, as a bar and as numbers."""
+    received = sum(one.received for one in report.series)
+    expected = sum(one.expected or 0 for one in report.series)
+    if not report.series:
+        return Text("-")
+    filled = width if not expected else min(width, width * received // expected)
+    total = "?" if any(one.expected is None for one in report.series) else str(expected)
+    return Text.assemble(("━" * filled, "green"), ("━" * (width - filled), "bright_black"), f" {received} of {total}")
+
+
+def age_in_words(seconds: float) -> str:
+    """SECONDS in the two largest units that matter: `3 d 4 h`, `5 min 2 s`."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def show_audit(studies: Sequence[AuditedStudy]) -> None:
+    """The closed studies of which images are missing."""
+    console = Console(highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("study", overflow="fold", style="cyan")
+    table.add_column("series", overflow="fold")
+    for name in ("images", "missing"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for study in studies:
+        for series in study.series:
+            if series.missing:
+                images = f"{series.received} of {'?' if series.expected is None else series.expected}"
+                uids = study.closed.study_instance_uid, series.series_instance_uid
+                table.add_row(*uids, images, Text(str(series.missing), style="bold red"))
+    if table.row_count:
+        console.print(table)

@@ -19,11 +19,12 @@ from rich.text import Text
 from rich.tree import Tree
 
 from scanner_mover import signals
-from scanner_mover.commands.move import Options, say
 from scanner_mover.commands.move import run as move
 from scanner_mover.dcmtk import dcmqrscp
 from scanner_mover.dcmtk.tool import TOOLS, find_tools
 from scanner_mover.errors import Ended, ScannerMoverError, UsageError, reason
+from scanner_mover.output import say
+from scanner_mover.single_pass import Options
 
 _UID = "1.2.826.0.1.3680043.8.498.24"  # below pydicom's root, which it lends for tests
 _MODALITY_PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
@@ -98,7 +99,7 @@ def _show(place: str) -> int:
             state = "has ended" if study.ended else "is running"
             images = ", ".join(str(number) for number in study.images)
             console.print(f"study {study.uid}: series of {images} images, its procedure {state}", soft_wrap=True)
-        options = Options(config=file, server_dir=os.path.join(place, "server"), receive=True, show=True)
+        options = Options(config=file, server_dir=os.path.join(place, "server"), receive=True, verbose=True)
         finished = os.path.join(data, "finished-scans", _STUDIES[0].uid)
         for number in range(1, _MOST_PASSES + 1):
             console.rule(f"pass {number}: scanner-mover move --receive")

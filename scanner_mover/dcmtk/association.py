@@ -6,8 +6,8 @@ from scanner_mover.config import Settings
 
 
 def options(settings: Settings) -> list[str]:
-    """The options for an association with the scanner of SETTINGS: verbose, AE titles, study root, time limits."""
-    arguments = ["-v", "-aet", settings.calling_ae_title, "-aec", settings.called_ae_title, "--study"]
+    """The options for an association with the scanner of SETTINGS: verbose, AE titles, time limits."""
+    arguments = ["-v", "-aet", settings.calling_ae_title, "-aec", settings.called_ae_title]
     arguments += ["-to", whole_seconds(settings.connect_timeout_seconds)]
     arguments += ["-ta", whole_seconds(settings.response_timeout_seconds)]
     if settings.max_pdu is not None:

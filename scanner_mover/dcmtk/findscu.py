@@ -57,30 +57,38 @@ def parse(lines: Iterable[str]) -> list[Asked]:
     return asked
 
 
-def find(tools: Toolbox, settings: Settings, queries: Sequence[str], folder: str, tags: Sequence[str]) -> list[Found]:
+def find(
+    tools: Toolbox,
+    settings: Settings,
+    queries: Sequence[str],
+    folder: str,
+    tags: Sequence[str],
+    *,
+    most_read: int | None = None,
+) -> list[Found]:
     """Send the query files QUERIES in one association and read the elements TAGS of each answer.
 
     FOLDER is new and empty; the answers are written there. Gives one `Found` for each query; those that were not
-    answered any more when the association ended carry its failure. Raises UnusableError when a tool cannot run.
+    answered any more when the association ended carry its failure. Of each query's answers at most `most_read` are
+    read. Raises UnusableError when a tool cannot run.
     """
     output = ["-td", whole_seconds(settings.response_timeout_seconds), "-X", "-od", folder]
     run = tools.run(
         "findscu",
-        [*options(settings), *output, *address(settings), *queries],
+        [*options(settings), "--study", *output, *address(settings), *queries],
         stall_seconds=settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds,
     )
     lines = run.err + run.out
     asked = parse(lines)
-    read = {
-        dump.file: dump for dump in dcmdump.dump(tools, folder, [name for query in asked for name in query.files], tags)
-    }
+    names = [name for query in asked for name in query.files[:most_read]]
+    read = {dump.file: dump for dump in dcmdump.dump(tools, folder, names, tags)}
     trouble = failure.of_lines(lines) if run.ended is None else Failure(Kind.STALLED, run.ended)
     found = []
     for query in asked:
-        answers = [read[name] for name in query.files]
+        answers = [read[name] for name in query.files[:most_read]]
         if query.status is None:
             found.append(Found(answers, trouble))
-        elif len(answers) < query.answers or any(answer.error for answer in answers):
+        elif len(query.files) < query.answers or any(answer.error for answer in answers):
             found.append(Found(answers, Failure(Kind.INTERRUPTED, "an answer could not be read")))
         else:
             found.append(Found(answers, failure.of_status(query.status)))

@@ -20,6 +20,8 @@ from scanner_mover.errors import UnusableError
 
 _SENDING = re.compile(r"I: Sending Move Request.*")
 _FINAL = re.compile(r"I: Received Final Move Response \((.*)\)")
+_RECEIVED = re.compile(r"I: Received Store Request")
+_PENDING = re.compile(r"I: Received Move Response \d+ \(Pending")
 _PORT_TAKEN = re.compile(r"F: cannot create network: .*")
 
 
@@ -52,6 +54,7 @@ def move(
     *,
     staging: str | None,
     progress: Callable[[], Any],
+    on_image: Callable[[], None],
 ) -> Moved:
     """Send the query file QUERY as a C-MOVE whose images go to our own AE title.
 
@@ -60,15 +63,19 @@ def move(
     same; movescu's own `-td` is not used, because with another receiver it would end a retrieve whose images do
     arrive.
 
+    `on_image` is called, from another thread, each time that movescu tells of one more image.
+
     Raises UnusableError when movescu cannot run or the port is taken.
     """
     receive = [] if staging is None else ["+P", str(settings.receive_port), "+xa", "-od", staging]
+    image = _RECEIVED if receive else _PENDING
     began = time.monotonic()
     run = tools.run(
         "movescu",
-        [*options(settings), "-aem", settings.calling_ae_title, *receive, *address(settings), query],
+        [*options(settings), "--study", "-aem", settings.calling_ae_title, *receive, *address(settings), query],
         stall_seconds=settings.retrieve_stall_seconds,
         progress=progress,
+        on_line=lambda line: on_image() if image.match(line) else None,
     )
     seconds = time.monotonic() - began
     lines = run.err + run.out

@@ -66,10 +66,12 @@ class Toolbox:
         folder: str | None = None,
         stall_seconds: float,
         progress: Callable[[], Any] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Run:
         """Run the tool NAME with ARGUMENTS in FOLDER and wait for its end.
 
         It is ended when for `stall_seconds` it printed nothing and the value of `progress` stayed the same.
+        `on_line` gets each line, in another thread, and must not raise.
         Whatever way this is left, no process of the tool's is.
 
         Raises UnusableError when the tool cannot be started or has no data dictionary.
@@ -80,6 +82,8 @@ class Toolbox:
         def heard(lines: list[str], line: str) -> None:
             watch.bytes += len(line)
             lines.append(line.rstrip("\r\n")[:_MOST_LINE])
+            if on_line is not None:
+                on_line(lines[-1])
 
         with self.started(
             name, arguments, folder, lambda line: heard(run.out, line), lambda line: heard(run.err, line)

@@ -1,0 +1,148 @@
+"""`scanner-mover find`: asks the scanner which studies, or which series of a study, there are."""
+
+import contextlib
+import csv
+import datetime
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scanner_mover import config, signals
+from scanner_mover.advice import advice
+from scanner_mover.config import Settings
+from scanner_mover.dates import date_range
+from scanner_mover.errors import OK, SCANNER, Ended, ScannerMoverError, UnusableError, UsageError, reason
+from scanner_mover.finding import Answer, Row, Wanted, find
+from scanner_mover.log import printable
+from scanner_mover.output import printing, say
+from scanner_mover.site import DataFolders
+from scanner_mover.uid import is_uid
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `find`; empty where the command line says nothing."""
+
+    project: str | None = None
+    config: str | None = None
+    level: str = "study"
+    study: str = ""
+    patient_id: str = ""
+    patient_name: str = ""
+    date: str = ""
+    modality: str = ""
+    description: str = ""
+    limit: int | None = None
+    json: bool = False
+    csv: bool = False
+    request: bool = False
+
+
+def run(options: Options) -> int:
+    """Ask, and print the answer; gives the exit status of the contract."""
+    signals.install()
+    try:
+        return _run(options)
+    except ScannerMoverError as error:
+        say(str(error))
+        return error.exit_status
+    except Ended as ended:
+        return ended.exit_status
+
+
+def _run(options: Options) -> int:
+    wanted = _wanted(options)
+    settings = config.load(config.file_to_use(options.config), config.project_name(options.project))
+    try:
+        answer = find(settings, wanted, options.limit)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    with printing():
+        _print(options, wanted, answer)
+    if answer.more:
+        say(f"there are more than these {options.limit}")
+    if options.request:
+        _request(settings, answer.rows)
+    if answer.failure is not None:
+        cut = f"the answer was cut short after {len(answer.rows)}: " if answer.rows else ""
+        say(cut + advice(answer.failure, settings))
+        return SCANNER
+    return OK
+
+
+def _wanted(options: Options) -> Wanted:
+    if options.level not in ("study", "series"):
+        raise UsageError(f"--level is study or series, not {options.level!r}")
+    if options.level == "series" and not options.study:
+        raise UsageError("--level series needs --study UID: series are asked for study by study")
+    if options.level == "series" and options.request:
+        raise UsageError("--request is for studies: leave out --level series")
+    if options.level == "series" and (options.patient_id or options.patient_name):
+        raise UsageError("--patient-id and --patient-name are for studies: leave out --level series")
+    if options.study and not is_uid(options.study):
+        raise UsageError(f"--study: {options.study!r} is not a UID")
+    if options.json and options.csv:
+        raise UsageError("--json and --csv exclude each other")
+    try:
+        date = date_range(options.date, datetime.date.today()) if options.date else ""
+    except ValueError as error:
+        raise UsageError(f"--date: {error}") from error
+    return Wanted(
+        level=options.level,
+        study_instance_uid=options.study,
+        patient_id=options.patient_id,
+        patient_name=options.patient_name,
+        study_date=date,
+        modality=options.modality,
+        description=options.description,
+    )
+
+
+def _print(options: Options, wanted: Wanted, answer: Answer) -> None:
+    if options.json:
+        print(json.dumps(answer.rows, ensure_ascii=False))
+    elif options.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(wanted.keywords)
+        writer.writerows(_cells(wanted, row) for row in answer.rows)
+    elif sys.stdout.isatty():
+        from scanner_mover.terminal import show_rows
+
+        show_rows(wanted.keywords, [_cells(wanted, row) for row in answer.rows])
+    else:
+        for cells in (wanted.keywords, *(_cells(wanted, row) for row in answer.rows)):
+            print("\t".join(cells))
+
+
+def _cells(wanted: Wanted, row: Row) -> list[str]:
+    values = (row[keyword] for keyword in wanted.keywords)
+    return ["" if value is None else printable(str(value)) for value in values]
+
+
+def _request(settings: Settings, rows: Sequence[Row]) -> None:
+    """Write a request for each study, never over one that is there.
+
+    Raises UnusableError when one cannot be written, after all others were.
+    """
+    folder = DataFolders(settings.data_dir).active_scans
+    new = there = 0
+    problem = None
+    for row in rows:
+        uid = row["StudyInstanceUID"]
+        if not isinstance(uid, str) or not is_uid(uid):
+            problem = problem or f"the scanner names a study without a valid StudyInstanceUID: {uid!r}"
+            continue
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, uid), "x", encoding="ascii"):
+                new += 1
+        except FileExistsError:
+            there += 1
+        except OSError as error:
+            problem = f"{os.path.join(folder, uid)} cannot be written: {reason(error)}"
+    with contextlib.suppress(OSError):
+        say(f"requested {new} studies; {there} were requested already")
+    if problem is not None:
+        raise UnusableError(problem)

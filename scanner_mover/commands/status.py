@@ -1,0 +1,76 @@
+"""`scanner-mover status`: where everything stands, for the person on call and for monitoring."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+
+from scanner_mover import config, signals
+from scanner_mover.errors import ATTENTION, OK, Ended, ScannerMoverError, UsageError
+from scanner_mover.output import printing, say
+from scanner_mover.overview import look
+from scanner_mover.site import ServerFolders, find_server_dir
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `status`; None where the command line says nothing. Times are in seconds."""
+
+    project: str | None = None
+    config: str | None = None
+    server_dir: str | None = None
+    json: bool = False
+    prometheus: bool = False
+    max_age_seconds: float | None = None
+    check: bool = False
+    audit: bool = False
+    since: str | None = None
+    request: bool = False
+
+
+def run(options: Options, program: str) -> int:
+    """Print what was asked for; gives the exit status of the contract."""
+    signals.install()
+    try:
+        return _run(options, program)
+    except ScannerMoverError as error:
+        say(str(error))
+        return error.exit_status
+    except Ended as ended:
+        return ended.exit_status
+
+
+def _run(options: Options, program: str) -> int:
+    if (options.since is not None or options.request) and not options.audit:
+        raise UsageError("--since and --request belong to --audit")
+    project = config.project_name(options.project)
+    server = ServerFolders(os.path.abspath(options.server_dir or find_server_dir(program, os.environ)), project)
+    file = config.file_to_use(options.config)
+    if options.check:
+        from scanner_mover.commands import check
+
+        return check.run(file, project, server)
+    settings = config.load(file, project, receive=False)
+    if options.audit:
+        from scanner_mover.commands import audit
+
+        return audit.run(settings, since=options.since, request=options.request, as_json=options.json)
+    overview = look(settings, server)
+    for problem in overview.problems:
+        say(problem)
+    with printing():
+        if options.json:
+            print(json.dumps(overview.to_json()))
+        elif options.prometheus:
+            from scanner_mover.prometheus import metrics
+
+            print(metrics(overview), end="")
+        elif options.max_age_seconds is None or sys.stdout.isatty():
+            from scanner_mover.terminal import show_overview
+
+            show_overview(overview)
+    age, most = overview.last_pass_age_seconds, options.max_age_seconds
+    if most is not None and (age is None or age > most):
+        say("there never was a pass" if age is None else f"the last pass is {age:.0f} seconds old: does cron run us?")
+        return ATTENTION
+    return OK
