@@ -4,6 +4,8 @@ import time
 
 from scanner_mover import active_scans, clock, decision
 from scanner_mover.decision import Outcome
+from scanner_mover.durable import sync_file_system, sync_folder
+from scanner_mover.errors import UnusableError, reason
 from scanner_mover.study import Study, Work
 
 
@@ -13,6 +15,8 @@ def finish(work: Work, study: Study) -> Outcome:
     Raises UnusableError when it cannot be moved.
     """
     if study.request.files and work.closes:
+        if not work.dry_run:
+            _make_durable(work.folders.raw)
         _close(work, study, work.folders.finished_scans, "JOB {file} to {folder}")
     return Outcome.FINISHED
 
@@ -42,11 +46,20 @@ def look_at_age(work: Work, study: Study) -> Outcome:
     return waiting
 
 
+def _make_durable(raw: str) -> None:
+    try:
+        sync_file_system(raw)
+    except OSError as error:
+        raise UnusableError(f"what is in {raw} cannot be brought to the disk: {reason(error)}") from error
+
+
 def _close(work: Work, study: Study, folder: str, message: str) -> None:
     if work.dry_run:
         work.log(f"would move {study.name} to {folder}")
         return
     moved = active_scans.close(study.request, folder)
+    for changed in (folder, work.folders.active_scans):
+        sync_folder(changed)
     for file in moved:
         work.log(message.format(file=file, folder=folder))
     if not moved:

@@ -24,7 +24,7 @@ class StudyKnowledge:
 
     `seen` is when the last pass looked at it, `event` what happened last and `event_at` when, all ISO 8601. `counts`
     are the series and numbers of images that the scanner told, the same since `unchanged_since`; `over_age_since` is
-    when a pass first saw the request over age.
+    when a pass first saw the request over age; `failed_at` is when a pull of it last failed, in seconds of the epoch.
     """
 
     outcome: str = "waiting"
@@ -36,6 +36,7 @@ class StudyKnowledge:
     counts: list[tuple[str, int | None]] | None = None
     unchanged_since: Moment | None = None
     over_age_since: Moment | None = None
+    failed_at: float | None = None
     series: dict[str, SeriesKnowledge] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def from_json(value: Any) -> StudyKnowledge | None:
             counts=None if counts is None else [(_a(uid, str), _optional(number, int)) for uid, number in counts],
             unchanged_since=_moment(value["unchanged_since"]),
             over_age_since=_moment(value["over_age_since"]),
+            failed_at=_optional(value["failed_at"], float),
             series=series,
         )
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -5,10 +5,10 @@ import time
 from collections.abc import Sequence
 
 from scanner_mover import active_scans, clock, closing, decision, mpps
+from scanner_mover.active_scans import Request
 from scanner_mover.advice import advice
 from scanner_mover.asking import Asker, SeriesAnswer
 from scanner_mover.dcmtk.failure import Failure, Kind
-from scanner_mover.dcmtk.retry import ends_the_pass
 from scanner_mover.dcmtk.tool import find_tools, version
 from scanner_mover.decision import Outcome, Procedure, SeriesFacts
 from scanner_mover.errors import UnusableError
@@ -70,10 +70,9 @@ class _Pass:
             ]
         )
         reports = []
-        for request in self._work.requests:
+        for request in self._in_order():
             uid = request.study_instance_uid
-            knowledge = self._work.knowledge.setdefault(uid, StudyKnowledge())
-            study = Study(request, knowledge, answers[uid], steps.get(uid, []))
+            study = Study(request, self._work.knowledge[uid], answers[uid], steps.get(uid, []))
             # Each request is handled whatever happens to another (R25).
             try:
                 outcome = self._handle(study, asked_at)
@@ -84,6 +83,16 @@ class _Pass:
             reports.append(self._report(study, outcome))
         down = self._asker.ended_by is not None and self._asker.ended_by.kind is Kind.UNREACHABLE
         return reports, down
+
+    def _in_order(self) -> list[Request]:
+        """The requests, oldest first, but those whose pull failed last, the one whose failure is longest ago first.
+
+        A sick study does not keep the others waiting, and no sick one another.
+        """
+        knowledge = self._work.knowledge
+        for request in self._work.requests:
+            knowledge.setdefault(request.study_instance_uid, StudyKnowledge())
+        return sorted(self._work.requests, key=lambda one: knowledge[one.study_instance_uid].failed_at or 0.0)
 
     def _steps(self) -> dict[str, list[mpps.Step]]:
         def unreadable(path: str) -> None:
@@ -144,7 +153,8 @@ class _Pass:
         }
         # What a scanner that is off does not tell is not forgotten.
         study.knowledge.series = this_pass if failure is None else known | this_pass
-        for series in list(study.series.values()):
+        failed = {uid for uid, one in known.items() if one.error is not None}
+        for series in sorted(study.series.values(), key=lambda one: one.series_instance_uid in failed):
             self._tell_count(study, series)
             if not series.complete:
                 self._pull(study, series)
@@ -200,10 +210,12 @@ class _Pass:
         known.pulled = True
         if failure is None:
             known.moved = clock.now()
+            study.knowledge.failed_at = None
         else:
             known.error = failure.text
+            study.knowledge.failed_at = time.time()
             self._scanner_fault(study, failure, None)
-            if ends_the_pass(failure):
+            if self._puller.ended_by is not None:
                 self._no_more_pulls = failure.text
         series = self._count(study, uid, series.expected)
         self._tell_count(study, series)

@@ -11,13 +11,16 @@ from scanner_mover.dcmtk import movescu
 from scanner_mover.dcmtk.dump2dcm import move_of_series
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.movescu import Moved
-from scanner_mover.dcmtk.retry import ends_the_pass, with_retries
+from scanner_mover.dcmtk.retry import ends_the_pass, is_worth_another_try, with_retries
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import Ended, UnusableError, reason
 from scanner_mover.receiving import Receiver
 from scanner_mover.signals import deferred
 from scanner_mover.site import DataFolders
 from scanner_mover.watcher import Watcher
+
+# A scanner that stalls so often in a row is not asked for more in this pass.
+_MOST_STALLS = 2
 
 
 class Puller:
@@ -40,6 +43,8 @@ class Puller:
         self._receiver = receiver
         self._log = log
         self._watcher = watcher
+        self._retries = settings.retries
+        self._stalls = 0
         #: The failure after which nothing else is worth pulling in this pass.
         self.ended_by: Failure | None = None
 
@@ -54,11 +59,19 @@ class Puller:
         moved = with_retries(
             lambda: self._move(study_instance_uid, series_instance_uid, query),
             lambda result: result.failure,
-            self._settings.retries,
+            self._retries,
         )
-        if moved.failure is not None and ends_the_pass(moved.failure):
-            self.ended_by = moved.failure
-        return moved.failure
+        failure = moved.failure
+        if failure is None:
+            self._stalls = 0
+            return None
+        if is_worth_another_try(failure):
+            # Trying again did not help once: in this pass it is left at one try each.
+            self._retries = 0
+        self._stalls += failure.kind is Kind.STALLED
+        if ends_the_pass(failure) or self._stalls == _MOST_STALLS:
+            self.ended_by = failure
+        return failure
 
     def _move(self, study_instance_uid: str, series_instance_uid: str, query: str) -> Moved:
         settings = self._settings

@@ -13,7 +13,9 @@
     destination unknown                          then nothing else is worth sending
 
 The tries within a pass are `retries` more, with growing pauses and jitter, so that many sites that wait for one
-archive do not come back at the same moment.
+archive do not come back at the same moment. Once they did not help a retrieve, each
+retrieve that follows in that pass gets one try; a scanner that stalls twice in a row is left alone until the next
+pass, and a study whose pull failed then comes last (`pulling`, `moving`).
 """
 
 from collections.abc import Callable
