@@ -192,6 +192,11 @@ def _text(where: _Place, keys: dict[str, Any], key: str) -> str:
         raise where.error(key, "is missing" if value is None else "is empty")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise where.error(key, "must be a string or a number")
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise where.error(key, "holds half a character") from None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     try:
@@ -252,7 +257,7 @@ def _known(where: _Place, key: str, known: Any) -> None:
     if key not in known:
         import difflib  # only an error needs it
 
-        nearest = difflib.get_close_matches(key, known, n=1, cutoff=0)
+        nearest = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0)
         raise where.error(key, f"is not known; did you mean {nearest[0]}?")
 
 
@@ -263,7 +268,9 @@ def _boolean(where: _Place, key: str, value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
 
 
 def _seconds(where: _Place, key: str, value: Any) -> float:

@@ -74,7 +74,7 @@ def from_json(value: Any) -> StudyKnowledge | None:
             failed_at=_optional(value["failed_at"], float),
             series=series,
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
 
 

@@ -95,14 +95,14 @@ class _Pass:
         return sorted(self._work.requests, key=lambda one: knowledge[one.study_instance_uid].failed_at or 0.0)
 
     def _steps(self) -> dict[str, list[mpps.Step]]:
-        def unreadable(path: str) -> None:
-            self._work.note_once(f"{path} cannot be read as an MPPS file and names none of the requested studies")
-
         try:
-            return mpps.steps_of(self._tools, self._folders.scanner, frozenset(self._uids), unreadable)
+            steps, unreadable = mpps.steps_of(self._tools, self._folders.scanner, frozenset(self._uids))
         except UnusableError as error:
             self._work.faults.unusable(str(error))
             return {}
+        for path in self._work.new_among("mpps", unreadable):
+            self._log(f"{path} cannot be read as an MPPS file and names none of the requested studies")
+        return steps
 
     def _list_images(self, series: Sequence[tuple[str, str]]) -> None:
         self._listed |= self._asker.images([one for one in series if one not in self._listed])

@@ -5,7 +5,7 @@ procedure is over.
 """
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from scanner_mover.dcmtk import dcmdump
@@ -29,20 +29,22 @@ class Step:
 
 
 def steps_of(
-    tools: Toolbox, folder: str, study_instance_uids: Collection[str], unreadable: Callable[[str], None]
-) -> dict[str, list[Step]]:
+    tools: Toolbox, folder: str, study_instance_uids: Collection[str]
+) -> tuple[dict[str, list[Step]], list[str]]:
     """The MPPS files in FOLDER that belong to each of STUDY_INSTANCE_UIDS; a study without one is not in the result.
 
-    A file that cannot be read counts, without an end time, for the studies whose UID stands in its bytes; UNREADABLE
-    is called with the path of one that counts for none.
+    A file that cannot be read counts, without an end time, for the studies whose UID stands in its bytes; the second
+    list has the paths of those that count for none.
 
     Raises UnusableError when FOLDER or a tool cannot be used. No FOLDER, no files.
     """
+    unreadable = []
     steps: dict[str, list[Step]] = {}
     names = _regular_files(folder)
     tags = (STUDY_INSTANCE_UID, PERFORMED_PROCEDURE_STEP_END_TIME)
     for dump in dcmdump.dump(tools, folder, names, tags):
-        if dump.error is None:
+        # One in which neither is found, such as one of nothing but zeros, is no MPPS file, though dcmdump read it.
+        if dump.error is None and dump.elements:
             ended = dump.one(PERFORMED_PROCEDURE_STEP_END_TIME)
             uids = {
                 *dump.all(STUDY_INSTANCE_UID),
@@ -51,10 +53,10 @@ def steps_of(
         else:
             ended, uids = None, _uids_in_bytes(os.path.join(folder, dump.file), study_instance_uids)
             if not uids:
-                unreadable(os.path.join(folder, dump.file))
+                unreadable.append(os.path.join(folder, dump.file))
         for uid in uids.intersection(study_instance_uids):
             steps.setdefault(uid, []).append(Step(dump.file, ended))
-    return steps
+    return steps, unreadable
 
 
 def _regular_files(folder: str) -> list[str]:

@@ -162,8 +162,8 @@ class OnePass:
         for folder in found.unreadable:
             self._faults.unusable(folder)
             self.log(folder)
-        for path in found.not_uids:
-            self._note_once(f"{path} is left alone: its name is no StudyInstanceUID")
+        for path in self._state.new_among("requests", found.not_uids):
+            self.log(f"{path} is left alone: its name is no StudyInstanceUID")
         wanted = self._options.studies
         if not wanted:
             return found.requests
@@ -210,7 +210,7 @@ class OnePass:
                         scanner_was_down=self._state.scanner_down,
                         knowledge=knowledge,
                         log=self.log,
-                        note_once=self._note_once,
+                        new_among=self._state.new_among,
                         faults=self._faults,
                         watcher=watcher,
                     )
@@ -235,10 +235,6 @@ class OnePass:
         pulled = sum(series.pulled for report in reports for series in report.series)
         seconds = time.monotonic() - self._began
         return f"pass over {len(reports)} requests: {counts}; {pulled} series pulled ({seconds:.1f} s)"
-
-    def _note_once(self, text: str) -> None:
-        if self._state.note(text):
-            self.log(text)
 
     def _remove_left(self) -> None:
         """Remove the temporary files of a pass that was killed (R27)."""

@@ -8,12 +8,12 @@ read by all. This module reads and writes it and knows what every pass needs; wh
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from scanner_mover.errors import UnusableError, reason
 
 VERSION = 1
-MOST_NOTED = 1000
 
 
 class State:
@@ -21,7 +21,7 @@ class State:
 
     `fault` is the line that standard error was last told, None while all is well; `scanner_down` whether the scanner
     could not be reached in the last pass; `failed_pulls` and `images_received` count since the file was made; `noted`
-    is what is to be said only once, and was; `requests` the memory of each study, still as JSON.
+    which files were told of that are told of only once; `requests` the memory of each study, still as JSON.
     """
 
     def __init__(self) -> None:
@@ -33,15 +33,26 @@ class State:
         self.scanner_down = False
         self.failed_pulls = 0
         self.images_received = 0
-        self.noted: list[str] = []
+        self.noted: dict[str, list[str]] = {}
         self.requests: dict[str, Any] = {}
 
-    def note(self, text: str) -> bool:
-        """Whether TEXT, which is to be said only once, was not said before; from now on it was."""
-        if text in self.noted:
-            return False
-        self.noted = [*self.noted[1 - MOST_NOTED :], text]
-        return True
+    def new_among(self, kind: str, paths: Sequence[str]) -> list[str]:
+        """Those of PATHS, all there are of a KIND, that were not told before; from now on they were.
+
+        Kept are the files' inode numbers: a name that somebody gave a file may be a patient's.
+        """
+        known, now, new = set(self.noted.get(kind, ())), [], []
+        for path in paths:
+            try:
+                status = os.lstat(path)
+            except OSError:
+                continue
+            key = f"{status.st_dev}:{status.st_ino}"
+            now.append(key)
+            if key not in known:
+                new.append(path)
+        self.noted[kind] = now
+        return new
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the file."""
@@ -82,8 +93,12 @@ def load(path: str) -> tuple[State, str | None]:
     state.failed_pulls = _kept(value.get("failed_pulls"), int) or 0
     state.images_received = _kept(value.get("images_received"), int) or 0
     noted, requests = value.get("noted"), value.get("requests")
-    if isinstance(noted, list):
-        state.noted = [text for text in noted if isinstance(text, str)]
+    if isinstance(noted, dict):
+        state.noted = {
+            kind: [key for key in keys if isinstance(key, str)]
+            for kind, keys in noted.items()
+            if isinstance(keys, list)
+        }
     if isinstance(requests, dict):
         state.requests = requests
     return state, None

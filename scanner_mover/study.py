@@ -18,8 +18,9 @@ from scanner_mover.watcher import Watcher
 class Work:
     """What a pass is to work on, and with what.
 
-    WORK is a private, empty folder. `closes` says whether requests may be moved between folders. `knowledge` is what
-    earlier passes knew of each study, and is brought up to date.
+    `work` is a private, empty folder. `closes` says whether requests may be moved between folders. `knowledge` is
+    what earlier passes knew of each study, and is brought up to date. `new_among` gives which files of a kind were
+    not told of by an earlier pass.
     """
 
     settings: Settings
@@ -31,7 +32,7 @@ class Work:
     scanner_was_down: bool
     knowledge: dict[str, StudyKnowledge]
     log: Callable[[str], None]
-    note_once: Callable[[str], None]
+    new_among: Callable[[str, Sequence[str]], list[str]]
     faults: Faults
     watcher: Watcher
 

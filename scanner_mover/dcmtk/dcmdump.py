@@ -130,7 +130,8 @@ def dump(
 
     A file of which dcmdump said nothing at all has an `error` too. Raises UnusableError when dcmdump cannot run.
     """
-    options = [*OPTIONS, *(() if load_all else ("-M",))]
+    # +L: a value that is cut may be cut in the middle of what +Qn made of a byte.
+    options = [*OPTIONS, "+L" if load_all else "-M"]
     searches = [argument for tag in tags for argument in ("+P", tag)]
     found: dict[str, Dump] = {}
     # A name that is not text in our encoding cannot be an argument.

@@ -40,7 +40,7 @@ def serving(
             )
         )
     said: list[str] = []
-    with tools.started("dcmqrscp", ["-c", configuration], folder, said.append, said.append) as server:
+    with tools.started("dcmqrscp", ["-c", configuration], folder, lambda line, _: said.append(line)) as server:
         deadline = time.monotonic() + _START_SECONDS
         while not _listens(port):
             if not server.is_alive() or time.monotonic() > deadline:

@@ -38,11 +38,15 @@ _CODE = re.compile(r"\b[0-9a-f]{4}:[0-9a-f]{4} ")
 
 
 def of_status(status: str) -> Failure | None:
-    """The failure that a final status is, None for Success."""
+    """The failure that a final status is, None for Success.
+
+    DCMTK 3.6.5 words some refusals otherwise than later versions, and a code that is not one of the service's own is
+    printed as a number: what is not known to be better is a refusal.
+    """
     if status.startswith("Success"):
         return None
     words = status.replace(" ", "")
-    if "OutOfResources" in words or "Outofresources" in words:
+    if "OutOfResources" in words or words.startswith("UnknownStatus:0xa70"):
         kind = Kind.OUT_OF_RESOURCES
     elif "MoveDestination" in words:
         kind = Kind.UNKNOWN_DESTINATION
@@ -58,7 +62,7 @@ def of_status(status: str) -> Failure | None:
 def of_lines(lines: Iterable[str]) -> Failure:
     """The failure that the error lines of a tool tell of, when a final status did not come."""
     texts = [_CODE.sub("", found[1]) for line in lines if (found := _TROUBLE.fullmatch(line))]
-    text = " ".join(texts[:4]) or "no final status came"
+    text = " ".join(texts[:5]) or "no final status came"
     if "Rejected" in text:
         kind = Kind.BUSY if "Transient" in text else Kind.REJECTED
     elif "TCP Initialization Error" in text or "Association Request Failed" in text:

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import re
+import select
 import signal
 import threading
 import time
@@ -29,9 +30,13 @@ _GRACE_SECONDS = 2.0
 # No tool prints more than this by itself; one that does is broken and is ended.
 _MOST_BYTES = 256 * 1024 * 1024
 _MOST_LINE = 1024 * 1024
+_CHUNK = 64 * 1024
 
-_NO_DICTIONARY = re.compile(r"no data dictionary loaded|Data dictionary missing")
-_VERSION = re.compile(r"\$dcmtk: \S+ v(\d+)\.(\d+)\.(\d+)")
+# The last one is what a dictionary without DICOM's own tags leads to.
+_NO_DICTIONARY = re.compile(
+    r"no data dictionary loaded|Data dictionary missing|DIMSE: Command Build Failed: .* Unknown Tag & Data"
+)
+_VERSION = re.compile(r"\$dcmtk: \S+ v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 
 _ANY_EXIT_STATUS = tuple(range(-64, 256))
 _PR_SET_PDEATHSIG = 1
@@ -77,24 +82,15 @@ class Toolbox:
         Raises UnusableError when the tool cannot be started or has no data dictionary.
         """
         run = Run()
-        watch = _Watch(stall_seconds, progress)
 
-        def heard(lines: list[str], line: str) -> None:
-            watch.bytes += len(line)
-            lines.append(line.rstrip("\r\n")[:_MOST_LINE])
+        def heard(line: str, is_error: bool) -> None:
+            (run.err if is_error else run.out).append(line)
             if on_line is not None:
-                on_line(lines[-1])
+                on_line(line)
 
-        with self.started(
-            name, arguments, folder, lambda line: heard(run.out, line), lambda line: heard(run.err, line)
-        ) as child:
-            watch.begin(child)
-            try:
-                child.wait()
-            finally:
-                watch.stop()
-        run.exit_status = child.exit_code
-        run.ended = watch.verdict
+        with self.started(name, arguments, folder, heard, stall_seconds=stall_seconds, progress=progress) as child:
+            child.wait()
+        run.exit_status, run.ended = child.exit_status, child.ended
         if any(_NO_DICTIONARY.search(line) for line in run.err + run.out):
             raise UnusableError(
                 f"{name} finds no DICOM data dictionary: {INSTALL}, or set DCMDICTPATH to the path of its dicom.dic"
@@ -107,98 +103,177 @@ class Toolbox:
         name: str,
         arguments: Sequence[str],
         folder: str | None,
-        on_out: Callable[[str], None],
-        on_err: Callable[[str], None],
-    ) -> Iterator[Any]:
+        heard: Callable[[str, bool], None],
+        *,
+        stall_seconds: float | None = None,
+        progress: Callable[[], Any] | None = None,
+    ) -> Iterator["Child"]:
         """Start the tool NAME in a process group of its own; at the end of the `with` nothing of that group is left.
 
-        `on_out` and `on_err` get each line and must not raise. Raises UnusableError when it cannot be started.
+        `heard` gets each line and whether it came on standard error, in another thread, and must not raise. Raises
+        UnusableError when the tool cannot be started.
         """
-        with open(os.devnull, "rb") as nothing:
-            with deferred():
-                try:
-                    child = sh.Command(self.paths[name])(
-                        *arguments,
-                        _in=nothing,
-                        _out=on_out,
-                        _err=on_err,
-                        _bg=True,
-                        _bg_exc=False,
-                        _tty_out=False,
-                        _no_pipe=True,
-                        _return_cmd=True,
-                        _new_group=True,
-                        _preexec_fn=_die_with_parent(os.getpid()),
-                        _cwd=folder,
-                        _env=self.environment,
-                        _ok_code=_ANY_EXIT_STATUS,
-                        _encoding="utf-8",
-                        _decode_errors="surrogateescape",
-                    )
-                except (sh.CommandNotFound, sh.ForkException, OSError, UnicodeError) as error:
-                    what = f"{self.paths[name]} cannot be started: {_last_line(error)}"
-                    raise UnusableError(f"{what}; {INSTALL}") from error
+        with open(os.devnull, "rb") as nothing, deferred():
+            out, out_child = os.pipe()
+            err, err_child = os.pipe()
             try:
-                yield child
+                process = sh.Command(self.paths[name])(
+                    *arguments,
+                    _in=nothing,
+                    _out=out_child,
+                    _err=err_child,
+                    _bg=True,
+                    _bg_exc=False,
+                    _no_pipe=True,
+                    _return_cmd=True,
+                    _new_group=True,
+                    _preexec_fn=_die_with_parent(os.getpid()),
+                    _cwd=folder,
+                    _env=self.environment,
+                    _ok_code=_ANY_EXIT_STATUS,
+                    _encoding="utf-8",
+                )
+            except (sh.CommandNotFound, sh.ForkException, OSError, UnicodeError) as error:
+                os.close(out)
+                os.close(err)
+                what = f"{self.paths[name]} cannot be started: {_last_line(error)}"
+                raise UnusableError(f"{what}; {INSTALL}") from error
             finally:
-                with deferred():
-                    _end(child)
+                os.close(out_child)
+                os.close(err_child)
+            child = Child(process, out, err, heard, stall_seconds, progress)
+        try:
+            yield child
+        finally:
+            with deferred():
+                child.end()
 
 
-class _Watch(threading.Thread):
-    """Ends a tool that makes no progress or prints without end."""
+class Child:
+    """A tool that runs: its lines are read in a thread of ours, which ends a tool that makes no progress.
 
-    def __init__(self, stall_seconds: float, progress: Callable[[], Any] | None) -> None:
-        super().__init__(daemon=True)
-        self.bytes = 0
-        self.verdict: str | None = None
+    sh's own reading would keep a line that never ends in memory, whole. `ended` says why the thread ended the tool.
+    """
+
+    def __init__(
+        self,
+        process: Any,
+        out: int,
+        err: int,
+        heard: Callable[[str, bool], None],
+        stall_seconds: float | None,
+        progress: Callable[[], Any] | None,
+    ) -> None:
+        self.ended: str | None = None
+        self._process = process
+        self._streams = {out: _Lines(lambda line: heard(line, False)), err: _Lines(lambda line: heard(line, True))}
         self._stall_seconds = stall_seconds
         self._progress = progress
         self._over = threading.Event()
-        self._child: Any = None
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
 
-    def begin(self, child: Any) -> None:
-        self._child = child
-        self.start()
+    @property
+    def exit_status(self) -> int:
+        """The exit status, or the negative number of the signal that ended it; waits for its end."""
+        return int(self._process.exit_code)
 
-    def stop(self) -> None:
+    def wait(self) -> None:
+        """Wait until it ends by itself or is ended by the thread."""
+        self._process.wait()
+
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return bool(self._process.is_alive())
+
+    def end(self) -> None:
+        """End what is left of it and of its process group, and read what it still said."""
+        if self.is_alive():
+            self._signal(signal.SIGTERM)
+            deadline = time.monotonic() + _GRACE_SECONDS
+            while self.is_alive() and time.monotonic() < deadline:
+                time.sleep(0.005)
+        self._signal(signal.SIGKILL)
+        self.wait()
         self._over.set()
-        self.join()
+        self._reading.join()
 
-    def run(self) -> None:
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pgid, number)
+
+    def _read(self) -> None:
+        """Read both streams to their end, and watch (in a thread of its own)."""
+        poll = select.poll()
+        for stream in self._streams:
+            poll.register(stream, select.POLLIN)
+        left = set(self._streams)
         seen: Any = None
-        since = time.monotonic()
-        while not self._over.wait(min(0.5, self._stall_seconds / 4)):
-            now = self.bytes, self._progress() if self._progress is not None else None
-            if self.bytes > _MOST_BYTES:
-                self.verdict = "ended: it printed without end"
-            elif now != seen:
-                seen, since = now, time.monotonic()
-                continue
-            elif time.monotonic() - since >= self._stall_seconds:
-                self.verdict = f"ended: no progress for {self._stall_seconds:g} seconds"
-            else:
-                continue
-            _signal(self._child, signal.SIGTERM)
+        since = look_at = time.monotonic()
+        tick = 0.5 if self._stall_seconds is None else min(0.5, self._stall_seconds / 4)
+        ready: list[tuple[int, int]] = []
+        over = False
+        # Once the tool has ended, what it said is read, and whoever else holds its streams open is not waited for.
+        while ready or not over:
+            over = self._over.is_set()
+            ready = poll.poll(0 if over else tick * 1000) if left else []
+            for stream, _ in ready:
+                chunk = os.read(stream, _CHUNK)
+                if chunk:
+                    self._streams[stream].feed(chunk)
+                else:
+                    poll.unregister(stream)
+                    left.remove(stream)
+            if not left:
+                self._over.wait(tick)
+            size = sum(lines.size for lines in self._streams.values())
+            if size > _MOST_BYTES:
+                self._stop("ended: it printed without end")
+            elif self._stall_seconds is not None and time.monotonic() >= look_at:
+                look_at = time.monotonic() + tick
+                now = size, self._progress() if self._progress is not None else None
+                if now != seen:
+                    seen, since = now, time.monotonic()
+                elif time.monotonic() - since >= self._stall_seconds:
+                    self._stop(f"ended: no progress for {self._stall_seconds:g} seconds")
+        for stream, lines in self._streams.items():
+            os.close(stream)
+            lines.flush()
+
+    def _stop(self, verdict: str) -> None:
+        """Ask the tool to end, and kill it when it does not."""
+        if self.ended is None and not self._over.is_set():
+            self.ended = verdict
+            self._signal(signal.SIGTERM)
             if not self._over.wait(_GRACE_SECONDS):
-                _signal(self._child, signal.SIGKILL)
+                self._signal(signal.SIGKILL)
+
+
+class _Lines:
+    """Makes lines of chunks; of a line that is too long only the beginning is kept."""
+
+    def __init__(self, heard: Callable[[str], None]) -> None:
+        self.size = 0
+        self._heard = heard
+        self._part = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        if self.size > _MOST_BYTES:
             return
+        *whole, rest = chunk.split(b"\n")
+        for end in whole:
+            self._add(end)
+            self.flush()
+        self._add(rest)
 
+    def _add(self, part: bytes) -> None:
+        self._part += part[: max(0, _MOST_LINE - len(self._part))]
 
-def _end(child: Any) -> None:
-    """End CHILD and its process group if any of it is left, and wait for it."""
-    if child.is_alive():
-        _signal(child, signal.SIGTERM)
-        deadline = time.monotonic() + _GRACE_SECONDS
-        while child.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.005)
-    _signal(child, signal.SIGKILL)
-    child.wait()
-
-
-def _signal(child: Any, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pgid, number)
+    def flush(self) -> None:
+        if self._part:
+            self._heard(self._part.rstrip(b"\r").decode("utf-8", "surrogateescape"))
+            self._part.clear()
 
 
 def _die_with_parent(parent: int) -> Callable[[], None]:
