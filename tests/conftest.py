@@ -1,0 +1,23 @@
+"""What several folders of tests need: the port that images arrive on, and the two real scanners."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.dcmqrscp import Dcmqrscp
+from tests.support.orthanc import Orthanc
+from tests.support.ports import free_port
+
+
+@pytest.fixture
+def receive_port() -> int:
+    """Where the scanner sends images for MOVER."""
+    return free_port()
+
+
+@pytest.fixture(params=[Dcmqrscp, Orthanc])
+def scanner(request: pytest.FixtureRequest, tmp_path: Path, receive_port: int) -> Iterator[Dcmqrscp | Orthanc]:
+    """A real scanner that runs, is empty and knows MOVER; the test is run with each of the two."""
+    with request.param(tmp_path / "scanner", {"MOVER": receive_port}) as running:
+        yield running
