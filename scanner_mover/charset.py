@@ -5,6 +5,9 @@ import warnings
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS, PersonName
 
+# The default repertoire, ISO 646: it explains no byte beyond ASCII.
+_ASCII_ONLY = frozenset(("", "ISO_IR 6", "ISO 2022 IR 6"))
+
 
 def decode(raw: str, vr: str, specific_character_set: tuple[str, ...]) -> str:
     """RAW, one character for each byte of a value, as text.
@@ -15,15 +18,16 @@ def decode(raw: str, vr: str, specific_character_set: tuple[str, ...]) -> str:
     content = raw.encode("latin-1")
     if content.isascii() and b"\x1b" not in content:
         return raw
-    if specific_character_set and any(specific_character_set):
+    if not _ASCII_ONLY.issuperset(specific_character_set):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            # pydicom warns of what it replaces or guesses; we have a better guess.
+            warnings.simplefilter("error")
             try:
                 encodings = convert_encodings(list(specific_character_set))
                 if vr == "PN":
                     return str(PersonName(content, encodings)).rstrip("=")
                 return decode_bytes(content, encodings, TEXT_VR_DELIMS)
-            except (LookupError, UnicodeError, ValueError):
+            except (LookupError, UnicodeError, ValueError, UserWarning):
                 pass
     try:
         return content.decode("utf-8")

@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from scanner_mover import __version__
+from scanner_mover.output import keep_standard_streams
 
 app = typer.Typer(
     help="Moves requested studies from an MRI scanner's console to this server, with DCMTK.",
@@ -216,4 +217,5 @@ def demo(
 
 def main() -> None:
     """The console script `scanner-mover`."""
+    keep_standard_streams()
     app(prog_name="scanner-mover")

@@ -7,7 +7,7 @@ import sys
 
 from scanner_mover.commands.move import run
 from scanner_mover.errors import OK, USAGE
-from scanner_mover.output import say
+from scanner_mover.output import keep_standard_streams, say
 from scanner_mover.single_pass import Options
 
 _HELP = """\
@@ -19,6 +19,7 @@ One pass over the requested studies, as `scanner-mover move [PROJECT]`, which ha
 
 def main() -> None:
     """The console script; ends the process with the exit status of the contract."""
+    keep_standard_streams()
     program, *arguments = sys.argv
     if arguments in (["-h"], ["--help"]):
         print(_HELP, end="")

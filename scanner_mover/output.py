@@ -8,6 +8,19 @@ from collections.abc import Iterator
 from scanner_mover.log import printable
 
 
+def keep_standard_streams() -> None:
+    """Open what is closed of standard input, output and error to nowhere, before another file gets its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - open to the end
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - open to the end
+
+
 def say(text: str) -> None:
     """One line on standard error; one that cannot be written is no reason to fail."""
     with contextlib.suppress(OSError):

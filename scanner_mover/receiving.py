@@ -68,11 +68,21 @@ class Receiver:
         return staging
 
     def file_left(self) -> None:
-        """File, or set aside, what an earlier pass that was killed left in staging (R27)."""
+        """File, or set aside, what an earlier pass that was killed left in staging (R27).
+
+        Raises UnusableError when some of it cannot be touched, after all the rest was filed.
+        """
+        problem = None
         for staging in staging_left(self._folders):
-            self._log(f"an earlier pass left images in {staging}")
-            self.drop_cut_short(staging)
-            self.file(staging)
+            try:
+                if _images_in(staging):
+                    self._log(f"an earlier pass left images in {staging}")
+                self.drop_cut_short(staging)
+                self.file(staging)
+            except UnusableError as error:
+                problem = error
+        if problem is not None:
+            raise problem
 
     def file(self, staging: str) -> Counter[str]:
         """File or set aside everything in STAGING and remove it; gives the number filed for each SeriesInstanceUID.
@@ -104,15 +114,21 @@ class Receiver:
                 os.rmdir(staging)
 
     def drop_cut_short(self, staging: str) -> None:
-        """Remove the one file that was being written when movescu was ended: the newest, if it is not whole."""
-        names = _images_in(staging)
-        if not names:
-            return
-        newest = max(names, key=lambda name: os.stat(os.path.join(staging, name)).st_mtime_ns)
-        dump = self._read(staging, [newest])[0]
-        if dump.error is not None or _is_image_without_pixels(dump):
-            os.unlink(os.path.join(staging, newest))
-            self._log(f"removed the image {newest} that was cut short")
+        """Remove the one file that was being written when movescu was ended: the newest, if it is not whole.
+
+        Raises UnusableError when it cannot be removed.
+        """
+        try:
+            names = _images_in(staging)
+            if not names:
+                return
+            newest = max(names, key=lambda name: os.stat(os.path.join(staging, name)).st_mtime_ns)
+            dump = self._read(staging, [newest])[0]
+            if dump.error is not None or _is_image_without_pixels(dump):
+                os.unlink(os.path.join(staging, newest))
+                self._log(f"removed the image {newest} that was cut short")
+        except OSError as error:
+            raise UnusableError(f"{staging} cannot be cleaned up: {reason(error)}") from error
 
     def _read(self, staging: str, names: list[str]) -> list[Dump]:
         tags = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, *PIXEL_DATA)
@@ -163,7 +179,19 @@ class Receiver:
 
 
 def _images_in(staging: str) -> list[str]:
-    return sorted(name for name in os.listdir(staging) if not name.startswith("."))
+    """The files in STAGING; whatever else somebody put there is not ours.
+
+    Raises UnusableError when it cannot be read.
+    """
+    try:
+        with os.scandir(staging) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False)
+            )
+    except OSError as error:
+        raise UnusableError(f"the folder {staging} cannot be read: {reason(error)}") from error
 
 
 def _asked_in(staging: str) -> frozenset[str]:

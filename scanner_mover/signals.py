@@ -9,27 +9,46 @@ from scanner_mover.errors import Ended
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _deferring = 0
-_pending = 0
+_asked = 0
+_over = True
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    global _pending
-    if _deferring:
-        _pending = _pending or number
-    else:
+    global _asked
+    if _asked or _over:
+        return  # we are on our way out, and what is being cleaned up must not be torn
+    _asked = number
+    if not _deferring:
         raise Ended(number)
 
 
 def install(on_hangup: Callable[[], None] | None = None) -> None:
-    """Make the ending signals raise `Ended`; one that our parent told us to ignore (`nohup`) stays ignored.
+    """Make the first ending signal raise `Ended`; one that our parent told us to ignore (`nohup`) stays ignored.
 
     With ON_HANGUP, SIGHUP does not end us but calls it.
     """
+    global _asked, _over
+    _asked, _over = 0, False
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
     if on_hangup is not None:
         signal.signal(signal.SIGHUP, lambda number, frame: on_hangup())
+
+
+def over() -> None:
+    """From here on, where only the exit status is left to be given, signals change nothing any more."""
+    global _over
+    _over = True
+
+
+def check() -> None:
+    """Raise `Ended` if we were asked to end.
+
+    Python swallows an exception that is raised in some callbacks of its own; a signal is not lost with it.
+    """
+    if _asked and not _deferring:
+        raise Ended(_asked)
 
 
 @contextmanager
@@ -38,12 +57,12 @@ def deferred() -> Iterator[None]:
 
     For the few steps that must not be torn: between a fork and having hold of the child, a clean-up.
     """
-    global _deferring, _pending
+    global _deferring
+    asked = _asked
     _deferring += 1
     try:
         yield
     finally:
         _deferring -= 1
-        if not _deferring and _pending:
-            number, _pending = _pending, 0
-            raise Ended(number)
+        if not _deferring and _asked and not asked:
+            raise Ended(_asked)

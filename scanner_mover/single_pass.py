@@ -54,6 +54,13 @@ class OnePass:
         for uid in options.studies:
             if not is_uid(uid):
                 raise UsageError(f"--study: {uid!r} is not a UID")
+        for name, seconds in (
+            ("--settle", options.settle_seconds),
+            ("--give-up-after", options.give_up_after_seconds),
+            ("--every", options.every_seconds),
+        ):
+            if seconds is not None and not 0 <= seconds <= 1e9:  # neither is what is no number
+                raise UsageError(f"{name} takes a number of seconds, 0 or more")
         self._options = options
         project = config.project_name(options.project)
         server_dir = os.path.abspath(options.server_dir or find_server_dir(program, os.environ))
@@ -243,10 +250,12 @@ class OnePass:
                 import shutil
 
                 path = os.path.join(self._server.pids, name)
-                if os.path.isdir(path):
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    os.unlink(path)
+                # A folder in which nothing can be removed is told of where something cannot be made in it.
+                with contextlib.suppress(OSError):
+                    if os.path.isdir(path) and not os.path.islink(path):
+                        shutil.rmtree(path)
+                    else:
+                        os.unlink(path)
 
     def _end(self, may_write: bool, exit_status: int | None) -> None:
         """Tell of a fault that began, changed or ended, and keep what this pass knows.
@@ -256,29 +265,33 @@ class OnePass:
         """
         if self.log.failure is not None:
             self._faults.unusable(self.log.failure)
-        old, new = self._state.fault, self._faults.line()
-        if exit_status is not None:
-            new = new or old  # cut short: nothing is known to be well again
+        old = self._state.fault
+        if may_write:
+            self._keep(old, exit_status)
+        new = self._fault(old, exit_status)
         if new != old:
             self.log(f"well again, no longer: {old}" if new is None else new)
         if new is not None and (new != old or self._options.dry_run or sys.stderr.isatty()):
             say(new)
         elif new is None and old is not None and not self._options.dry_run:
             say(f"well again, no longer: {old}")
-        if not may_write:
-            return
-        self._state.project = self._project
-        self._state.fault = new
-        self._state.started = clock.iso(self._started)
-        self._state.seconds = round(time.monotonic() - self._began, 3)
-        self._state.exit_status = self._faults.exit_status if exit_status is None else exit_status
+
+    def _fault(self, old: str | None, exit_status: int | None) -> str | None:
+        """The fault that there is now; when the pass was cut short, nothing is known to be well again."""
+        return self._faults.line() or (None if exit_status is None else old)
+
+    def _keep(self, old: str | None, exit_status: int | None) -> None:
+        """Write the state file; one that cannot be written is a fault itself."""
+        kept = self._state
+        kept.project = self._project
+        kept.fault = self._fault(old, exit_status)
+        kept.started = clock.iso(self._started)
+        kept.seconds = round(time.monotonic() - self._began, 3)
+        kept.exit_status = self._faults.exit_status if exit_status is None else exit_status
         try:
             part = os.path.join(self._server.pids, self._server.work_prefix + os.urandom(8).hex())
-            state.save(self._state, self._server.state, part)
+            state.save(kept, self._server.state, part)
         except UnusableError as error:
-            if str(error) not in (old or ""):
-                self.log(str(error))
-                say(str(error))
             self._faults.unusable(str(error))
 
     def _echo(self) -> Callable[[str], None] | None:

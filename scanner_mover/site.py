@@ -3,6 +3,7 @@
 A plain module: every pass needs it, also the one that has nothing to do.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 
@@ -71,11 +72,12 @@ def staging_left(folders: DataFolders) -> list[str]:
     """The staging folders that a killed pass left behind, below `site` or `site/raw`."""
     found = []
     for parent in (folders.site, folders.raw):
-        try:
-            names = os.listdir(parent)
-        except OSError:
-            continue
-        found += [os.path.join(parent, name) for name in names if name.startswith(STAGING_PREFIX)]
+        with contextlib.suppress(OSError), os.scandir(parent) as entries:
+            found += [
+                entry.path
+                for entry in entries
+                if entry.name.startswith(STAGING_PREFIX) and entry.is_dir(follow_symlinks=False)
+            ]
     return sorted(found)
 
 

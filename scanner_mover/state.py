@@ -5,8 +5,10 @@ read by all. This module reads and writes it and knows what every pass needs; wh
 `knowledge`. A plain module: every pass reads and writes the state.
 """
 
+import binascii
 import contextlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +41,7 @@ class State:
     def new_among(self, kind: str, paths: Sequence[str]) -> list[str]:
         """Those of PATHS, all there are of a KIND, that were not told before; from now on they were.
 
-        Kept are the files' inode numbers: a name that somebody gave a file may be a patient's.
+        Kept are the files' inode numbers and checksums of their names: a name that somebody gave may be a patient's.
         """
         known, now, new = set(self.noted.get(kind, ())), [], []
         for path in paths:
@@ -47,7 +49,7 @@ class State:
                 status = os.lstat(path)
             except OSError:
                 continue
-            key = f"{status.st_dev}:{status.st_ino}"
+            key = f"{status.st_dev}:{status.st_ino}:{binascii.crc32(os.fsencode(path)):08x}"
             now.append(key)
             if key not in known:
                 new.append(path)
@@ -74,7 +76,7 @@ def load(path: str) -> tuple[State, str | None]:
     state = State()
     try:
         with open(path, encoding="utf-8") as file:
-            value = json.load(file)
+            value = json.load(file, parse_float=_finite, parse_constant=_finite)
     except FileNotFoundError:
         return state, None
     except OSError as error:
@@ -86,7 +88,8 @@ def load(path: str) -> tuple[State, str | None]:
     last = value.get("last_pass")
     if isinstance(last, dict):
         state.started = _kept(last.get("started"), str)
-        state.seconds = _kept(last.get("seconds"), float, int)
+        seconds = _kept(last.get("seconds"), float, int)
+        state.seconds = seconds if seconds is None or 0 <= seconds < 1e9 else None
         state.exit_status = _kept(last.get("exit_status"), int)
     state.fault = _kept(value.get("fault"), str)
     state.scanner_down = value.get("scanner_down") is True
@@ -102,6 +105,14 @@ def load(path: str) -> tuple[State, str | None]:
     if isinstance(requests, dict):
         state.requests = requests
     return state, None
+
+
+def _finite(text: str) -> float:
+    """A number that JSON has: neither infinite nor none. Raises ValueError."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _kept(value: Any, *types: type) -> Any:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from scanner_mover.log import printable
 from scanner_mover.overview import Overview
 from scanner_mover.report import PassReport, StudyReport
 
@@ -40,12 +41,12 @@ def show_summary(report: PassReport) -> None:
         expected = [series.expected for series in study.series]
         total = "?" if None in expected or not expected else sum(number or 0 for number in expected)
         table.add_row(
-            study.study_instance_uid,
+            _plain(study.study_instance_uid),
             str(len(study.series)),
             f"{received} of {total}",
             study.procedure,
             Text(study.outcome, style=_STYLES[study.outcome]),
-            study.error or "",
+            _plain(study.error or ""),
         )
     console.print(table)
 
@@ -112,7 +113,7 @@ def show_overview(overview: Overview) -> None:
     console.print(f"[bold]{escape(overview.project)}[/]: switched {switch}{running}")
     console.print(_last_pass(overview))
     if overview.state.fault:
-        console.print(Text(overview.state.fault, style="bold red"), soft_wrap=True)
+        console.print(_plain(overview.state.fault, "bold red"), soft_wrap=True)
     for name, closed in (("finished", overview.finished), ("failed", overview.failed)):
         console.print(f"{name}: {closed.today} today, {closed.in_all} in all")
     if not overview.requests:
@@ -128,14 +129,19 @@ def show_overview(overview: Overview) -> None:
     table.add_column("last", overflow="fold")
     for request in overview.requests:
         report = request.report
-        cells: list[Text | str] = [report.study_instance_uid, age_in_words(request.age_seconds), report.procedure]
+        cells = [_plain(report.study_instance_uid), Text(age_in_words(request.age_seconds)), _plain(report.procedure)]
         if wide:
-            cells.append(f"{sum(one.complete for one in report.series)} of {len(report.series)}")
+            cells.append(Text(f"{sum(one.complete for one in report.series)} of {len(report.series)}"))
         cells.append(_bar(report, 12 if wide else 4))
-        cells.append(Text(report.outcome, style=_STYLES.get(report.outcome, "")))
-        cells.append(f"{request.event} ({request.event_at[11:16]})" if request.event else "not looked at yet")
+        cells.append(_plain(report.outcome, _STYLES.get(report.outcome, "")))
+        cells.append(_plain(f"{request.event} ({request.event_at[11:16]})" if request.event else "not looked at yet"))
         table.add_row(*cells)
     console.print(table)
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """TEXT from a file or a scanner as it is: no markup, and nothing that a terminal obeys."""
+    return Text(printable(text), style=style)
 
 
 def _last_pass(overview: Overview) -> Text:

@@ -19,12 +19,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 from scanner_mover import signals
-from scanner_mover.commands.move import run as move
+from scanner_mover.command import command
 from scanner_mover.dcmtk import dcmqrscp
 from scanner_mover.dcmtk.tool import TOOLS, find_tools
-from scanner_mover.errors import Ended, ScannerMoverError, UsageError, reason
-from scanner_mover.output import say
-from scanner_mover.single_pass import Options
+from scanner_mover.errors import UsageError, reason
+from scanner_mover.single_pass import OnePass, Options
 
 _UID = "1.2.826.0.1.3680043.8.498.24"  # below pydicom's root, which it lends for tests
 _MODALITY_PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
@@ -46,15 +45,12 @@ _STUDIES = (_Study(f"{_UID}.1", (3, 8, 5), ended=True), _Study(f"{_UID}.2", (4,)
 
 def run(keep: str | None) -> int:
     """Show the job; KEEP is a folder to leave everything in. Gives the exit status of the contract."""
-    signals.install()
-    try:
-        with _place(keep) as place:
-            return _show(place)
-    except ScannerMoverError as error:
-        say(str(error))
-        return error.exit_status
-    except Ended as ended:
-        return ended.exit_status
+    return command(lambda: _run(keep))
+
+
+def _run(keep: str | None) -> int:
+    with _place(keep) as place:
+        return _show(place)
 
 
 @contextlib.contextmanager
@@ -103,7 +99,7 @@ def _show(place: str) -> int:
         finished = os.path.join(data, "finished-scans", _STUDIES[0].uid)
         for number in range(1, _MOST_PASSES + 1):
             console.rule(f"pass {number}: scanner-mover move --receive")
-            status = move(options, "scanner-mover")
+            status = OnePass(options, "scanner-mover").run()
             if status or os.path.exists(finished):
                 break
     console.rule("what came out")

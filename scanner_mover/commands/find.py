@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scanner_mover import config, signals
+from scanner_mover import config
 from scanner_mover.advice import advice
+from scanner_mover.command import command
 from scanner_mover.config import Settings
 from scanner_mover.dates import date_range
-from scanner_mover.errors import OK, SCANNER, Ended, ScannerMoverError, UnusableError, UsageError, reason
+from scanner_mover.errors import OK, SCANNER, UnusableError, UsageError, reason
 from scanner_mover.finding import Answer, Row, Wanted, find
 from scanner_mover.log import printable
 from scanner_mover.output import printing, say
@@ -42,14 +43,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Ask, and print the answer; gives the exit status of the contract."""
-    signals.install()
-    try:
-        return _run(options)
-    except ScannerMoverError as error:
-        say(str(error))
-        return error.exit_status
-    except Ended as ended:
-        return ended.exit_status
+    return command(lambda: _run(options))
 
 
 def _run(options: Options) -> int:

@@ -5,8 +5,9 @@ import os
 import sys
 from dataclasses import dataclass
 
-from scanner_mover import config, signals
-from scanner_mover.errors import ATTENTION, OK, Ended, ScannerMoverError, UsageError
+from scanner_mover import config
+from scanner_mover.command import command
+from scanner_mover.errors import ATTENTION, OK, UsageError
 from scanner_mover.output import printing, say
 from scanner_mover.overview import look
 from scanner_mover.site import ServerFolders, find_server_dir
@@ -30,14 +31,7 @@ class Options:
 
 def run(options: Options, program: str) -> int:
     """Print what was asked for; gives the exit status of the contract."""
-    signals.install()
-    try:
-        return _run(options, program)
-    except ScannerMoverError as error:
-        say(str(error))
-        return error.exit_status
-    except Ended as ended:
-        return ended.exit_status
+    return command(lambda: _run(options, program))
 
 
 def _run(options: Options, program: str) -> int:

@@ -19,11 +19,11 @@ OPTIONS = ("+F", "+Qn", "-Un", "+p")
 
 _HEADER = re.compile(r"# dcmdump \(\d+/\d+\): (.*)")
 _ELEMENT = re.compile(
-    r"\s*(?P<path>(?:\([0-9a-f]{4},[0-9a-f]{4}\)\.)*)\((?P<tag>[0-9a-f]{4},[0-9a-f]{4})\) "
-    r"(?P<vr>[A-Za-z?]{2}) (?P<value>.*?)\s*"
-    r"(?P<comment># +(?:\d+|u/l), *\d+ [^#\[\]]*)?"
+    r" *(?P<path>(?:\([0-9a-f]{4},[0-9a-f]{4}\)\.)*)\((?P<tag>[0-9a-f]{4},[0-9a-f]{4})\) (?P<vr>[A-Za-z?]{2}) "
 )
-_QUOTED = re.compile(r"&(?:#(\d+)|(amp|lt|gt|quot|apos));")
+# Length, multiplicity and name, at the end of a line.
+_COMMENT = re.compile(r"# +(?:[0-9]+|u/l), *[0-9]+ [^\[\]]*")
+_QUOTED = re.compile(r"&(?:#([0-9]{1,3})|(amp|lt|gt|quot|apos));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 
 
@@ -82,11 +82,13 @@ def unquote(text: str) -> str:
 
 def parse_element(line: str) -> Element | None:
     """The element that LINE of dcmdump's output shows; None for items, delimiters and anything else."""
-    found = _ELEMENT.fullmatch(line)
+    found = _ELEMENT.match(line)
     if found is None:
         return None
+    end = line.rfind("#")
+    value = line[found.end() : end if end >= 0 and _COMMENT.fullmatch(line, end) else None].strip()
     path = tuple(found["path"].replace("(", "").rstrip(".").rstrip(")").split(").")) if found["path"] else ()
-    value, vr = found["value"], found["vr"]
+    vr = found["vr"]
     if vr in ("SQ", "na", "pi") or value.startswith("(Sequence ") or value.startswith("(Item "):
         return None
     text: str | None = value

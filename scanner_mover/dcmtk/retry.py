@@ -27,6 +27,7 @@ from scanner_mover.dcmtk.failure import Failure, Kind
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
+_MOST_JITTER_SECONDS = 0.5
 
 _AGAIN_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.BUSY, Kind.INTERRUPTED, Kind.OUT_OF_RESOURCES, Kind.PARTIAL}
 _NOTHING_ELSE_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.REJECTED, Kind.UNSUPPORTED, Kind.UNKNOWN_DESTINATION}
@@ -38,7 +39,8 @@ def with_retries(attempt: Callable[[], T], failure_of: Callable[[T], Failure | N
     """Call ATTEMPT, and up to RETRIES times again while its failure is worth it; gives the last result."""
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(retries + 1),
-        wait=tenacity.wait_exponential_jitter(initial=_FIRST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS, jitter=0.5),
+        wait=tenacity.wait_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS)
+        + tenacity.wait_random(0, _MOST_JITTER_SECONDS),
         retry=tenacity.retry_if_result(lambda result: is_worth_another_try(failure_of(result))),
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )

@@ -19,7 +19,7 @@ import sh
 
 from scanner_mover.errors import UnusableError
 from scanner_mover.log import printable
-from scanner_mover.signals import deferred
+from scanner_mover.signals import check, deferred
 
 TOOLS = ("findscu", "movescu", "dump2dcm", "dcmdump")
 OLDEST = (3, 6, 1)
@@ -113,6 +113,7 @@ class Toolbox:
         `heard` gets each line and whether it came on standard error, in another thread, and must not raise. Raises
         UnusableError when the tool cannot be started.
         """
+        check()
         with open(os.devnull, "rb") as nothing, deferred():
             out, out_child = os.pipe()
             err, err_child = os.pipe()
