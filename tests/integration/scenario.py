@@ -1,0 +1,172 @@
+"""A site and a scanner: studies are acquired, passes are made, and after each pass the invariants are checked."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any, NamedTuple
+
+import pydicom
+
+from tests.integration import invariants
+from tests.integration.invariants import Scanner
+from tests.support.objects import by_study, mr_series, uid
+from tests.support.scripted import ScriptedScanner
+from tests.support.site import BIN, Site
+
+# libfaketime fakes the monotonic clock as well, and with it the time limits of Python's threads: they never end.
+_WALL_CLOCK_ONLY = "--exclude-monotonic"
+
+
+class Study(NamedTuple):
+    """A study that was acquired: its UID and, for each SeriesInstanceUID, the files."""
+
+    uid: str
+    series: dict[str, list[Path]]
+
+    @property
+    def paths(self) -> list[Path]:
+        return [path for images in self.series.values() for path in images]
+
+
+class Scenario:
+    """`site` and `scanner`, and what is requested there."""
+
+    def __init__(self, folder: Path, site: Site, scanner: Scanner) -> None:
+        self.site = site
+        self.scanner = scanner
+        self.requested: list[str] = []
+        self._acquired = folder / "acquired"
+        temporary = folder / "temporary"
+        temporary.mkdir()
+        site.environment["TMPDIR"] = str(temporary)
+
+    # What happens at the scanner and around it
+
+    def acquire(
+        self,
+        *images: int,
+        make: Callable[..., list[Path]] = mr_series,
+        study_instance_uid: str | None = None,
+        mpps: bool = True,
+        ended: bool | None = True,
+        request: bool = True,
+    ) -> Study:
+        """A study with a series of so many `images` each, at the scanner; its MPPS file; its request."""
+        study_instance_uid = study_instance_uid or uid()
+        study = Study(study_instance_uid, {})
+        for number, count in enumerate(images, 1):
+            self.add_series(study, number, count, make=make)
+        if mpps:
+            self.site.mpps(study_instance_uid, ended=ended)
+        if request:
+            self.request(study)
+        return study
+
+    def add_series(
+        self, study: Study, number: int, images: int, make: Callable[..., list[Path]] = mr_series
+    ) -> list[Path]:
+        """One more series of the study, at the scanner."""
+        series_instance_uid = f"{study.uid}.{number}"
+        folder = self._acquired / series_instance_uid
+        paths = make(folder, study_instance_uid=study.uid, series_instance_uid=series_instance_uid, images=images)
+        study.series[series_instance_uid] = paths
+        if isinstance(self.scanner, ScriptedScanner):
+            self.scanner.studies.setdefault(study.uid, {}).update(by_study(paths)[study.uid])
+        else:
+            self.scanner.store(paths)
+        return paths
+
+    def request(self, study: Study, age_seconds: float = 0) -> None:
+        self.site.request(study.uid, age_seconds)
+        if study.uid not in self.requested:
+            self.requested.append(study.uid)
+
+    def have(self, paths: list[Path]) -> None:
+        """These images are in site/raw, as an earlier pass, or the other program's daemon, filed them."""
+        file = shutil.copyfile if self.site.receive else os.symlink
+        for path in paths:
+            file(path, self.filed(path, make=True))
+
+    def filed(self, path: Path, *, make: bool = False) -> Path:
+        """Where the image lies in site/raw when it is there."""
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        folder = self.site.series(str(header.StudyInstanceUID), str(header.SeriesInstanceUID))
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / str(header.SOPInstanceUID)
+
+    def time_passes(self, seconds: float) -> None:
+        """The next pass finds that the monotonic clock went on: the moments in the state file are so much longer ago.
+
+        (They cannot be faked from outside, see _WALL_CLOCK_ONLY.)
+        """
+        state = self.site.state()
+        moments = 0
+        for study in state["requests"].values():
+            for owner in (study, *study["series"].values()):
+                for name in ("over_age_since", "unchanged_since", "moved"):
+                    if owner.get(name):
+                        boot, moment = owner[name]
+                        owner[name] = [boot, moment - seconds]
+                        moments += 1
+        assert moments, "no pass has kept a moment"
+        self.site.state_file.write_text(json.dumps(state), encoding="utf-8")
+
+    # Passes
+
+    def a_pass(
+        self, *arguments: str, exit_status: int = 0, clock: str | None = None, **more: Any
+    ) -> "CompletedProcess[str]":
+        """`scanner-mover move`, with its wall clock set by `clock` (`+1d`, faketime); then the invariants."""
+        site = self.site
+        if clock is None:
+            done = site.move(*arguments, **more)
+        else:
+            faketime = shutil.which("faketime")
+            assert faketime, "faketime is not installed"
+            move = ("move", *(("--receive",) if site.receive else ()), *arguments)
+            program = str(BIN / "scanner-mover")
+            done = site.mover("-f", _WALL_CLOCK_ONLY, clock, program, *move, program=faketime, **more)
+        self.check(done, exit_status)
+        return done
+
+    def check(self, done: "CompletedProcess[str]", exit_status: int) -> None:
+        """What holds for every run, and the invariants."""
+        assert done.returncode == exit_status, (done, self.site.log())
+        assert "Traceback" not in done.stderr + self.site.log(), done.stderr
+        invariants.check(self.site, self.scanner, self.requested)
+
+    def report(self, *arguments: str, exit_status: int = 0, **more: Any) -> dict[str, Any]:
+        """The object of a pass with `--json`."""
+        done = self.a_pass("--json", *arguments, exit_status=exit_status, **more)
+        lines = done.stdout.splitlines()
+        assert len(lines) == 1, done
+        value = json.loads(lines[0])
+        assert isinstance(value, dict)
+        return value
+
+    # What came of it
+
+    def where(self, study: Study) -> str:
+        """The folder that the request of the study is in."""
+        for name in invariants.FOLDERS:
+            if study.uid in self.site.requests_in(name):
+                return name
+        raise AssertionError(f"{study.uid} is not requested")
+
+    def pulls(self) -> list[str]:
+        """The `pull series` lines of the log, in order: STUDY SERIES."""
+        begin = "pull series "
+        return [text.split(" from ")[0].removeprefix(begin) for text in self.said(begin)]
+
+    def said(self, text: str) -> list[str]:
+        """The log's messages that contain `text`."""
+        return [message for message in self.site.messages() if text in message]
+
+
+def outcomes(report: Mapping[str, Any]) -> dict[str, str]:
+    """{StudyInstanceUID: outcome} of the object of a pass."""
+    return {study["study"]: study["outcome"] for study in report["studies"]}
