@@ -8,6 +8,7 @@ def advice(failure: Failure, settings: Settings) -> str:
     """The line for FAILURE. It is the same in every pass while the failure is the same."""
     scanner = f"scanner {settings.called_ae_title} at {settings.host}:{settings.port}"
     own = settings.calling_ae_title
+    port = f"port {settings.receive_port}" if settings.receive else "the port of the program that receives"
     if failure.kind is Kind.UNREACHABLE:
         what = "cannot be reached"
         todo = "is it on, are SCANNERIP and SCANNERPORT right, is there a firewall in between?"
@@ -16,17 +17,17 @@ def advice(failure: Failure, settings: Settings) -> str:
         todo = f"SCANNERAETITLE must be its own AE title, and {own} (DICOMAETITLE) must be registered on it"
     elif failure.kind is Kind.UNKNOWN_DESTINATION:
         what = f"does not know where to send images for {own}"
-        todo = f"register {own} (DICOMAETITLE) on it with this machine's address and receiving port"
+        todo = f"register {own} (DICOMAETITLE) on it with this machine's address and {port}"
     elif failure.kind is Kind.UNSUPPORTED:
         what = "does not offer query/retrieve, study root"
         todo = "SCANNERPORT must be the port of its query/retrieve service"
     elif failure.kind is Kind.OUT_OF_RESOURCES:
         what = "is out of resources"
-        todo = f"does a program listen under {own} where the scanner sends its images? else its own log says why"
+        todo = f"it must reach {own} at this machine's address and {port}; else its own log says why"
     elif failure.kind is Kind.PARTIAL:
         what = "could not send some images"
         todo = "does the receiver take them, is there room on its disk? the scanner's log says why"
-    elif failure.kind is Kind.STALLED:
+    elif failure.kind in (Kind.STALLED, Kind.INTERRUPTED):
         what = "stopped in the middle of a request"
         todo = "if it goes on, look at the network and at the scanner's queue"
     else:

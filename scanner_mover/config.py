@@ -17,7 +17,7 @@ KEYS = ("DATADIR", "SCANNERIP", "SCANNERPORT", "SCANNERAETITLE", "DICOMAETITLE",
 
 # A host that DCMTK takes for an option (`-`) or for a file of options (`@`) is none.
 _HOST = re.compile(r"[^\s\x00-\x1f\x7f@-][^\s\x00-\x1f\x7f]*")
-_PROJECT = re.compile(r"[^/\x00-\x1f\x7f.-][^/\x00-\x1f\x7f]*")
+_PROJECT = re.compile(r"(?!.*\.work\.)[^/\x00-\x1f\x7f.-][^/\x00-\x1f\x7f]*")
 
 
 class Tls(NamedTuple):

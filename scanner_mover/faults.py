@@ -33,7 +33,8 @@ class Faults:
 
     def line(self) -> str | None:
         """All faults in one line; None when there is none."""
-        texts = list(self._texts)
+        # In an order of their own: what was met first may change from pass to pass.
+        texts = sorted(self._texts)
         if len(texts) > _MOST_TOLD:
             texts[_MOST_TOLD:] = [f"and {len(texts) - _MOST_TOLD} more in the log"]
         return "; ".join(texts) or None

@@ -1,7 +1,9 @@
 """What `find` asks the scanner, and the rows that come out: one for each answer, by the standard's keywords."""
 
+import fnmatch
 import os
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -13,7 +15,7 @@ from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.dump2dcm import Query, make_query_file
 from scanner_mover.dcmtk.failure import Failure
 from scanner_mover.dcmtk.retry import with_retries
-from scanner_mover.dcmtk.tool import find_tools, version
+from scanner_mover.dcmtk.tool import Toolbox, find_tools, version
 
 STUDY_KEYWORDS = (
     "StudyDate",
@@ -87,21 +89,66 @@ def find(settings: Settings, wanted: Wanted, limit: int | None) -> Answer:
     wanted.query().text()  # a value that cannot be sent is told before anything is looked for
     tools = find_tools()
     version(tools, "findscu")
-    tags = {keyword: _tag(keyword) for keyword in wanted.keywords}
     with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
-        query = make_query_file(tools, wanted.query(), os.path.join(work, "query"))
 
-        def attempt() -> findscu.Found:
-            answers = tempfile.mkdtemp(prefix="answers.", dir=work)
-            most = None if limit is None else limit + 1
-            return findscu.find(
-                tools, settings, [query], answers, [SPECIFIC_CHARACTER_SET, *tags.values()], most_read=most
-            )[0]
+        def ask(queries: Sequence[Query], keywords: Sequence[str], most: int | None) -> list[_Asked]:
+            return _ask(tools, settings, tempfile.mkdtemp(dir=work), queries, keywords, most)
 
-        found = with_retries(attempt, lambda result: result.failure, settings.retries)
-    rows = [_row(answer, tags) for answer in found.answers]
+        # A scanner may not match by the modality of a study, nor tell it: then its series tell.
+        by_modality = wanted.level == "study" and bool(wanted.modality)
+        most = None if limit is None or by_modality else limit + 1
+        rows, failure = ask([wanted.query()], wanted.keywords, most)[0]
+        if by_modality and rows:
+            failure = _tell_modalities(rows, ask) or failure
+            rows = [row for row in rows if _is_of_modality(row, wanted.modality)]
     more = limit is not None and len(rows) > limit
-    return Answer(rows[:limit], more, found.failure)
+    return Answer(rows[:limit], more, failure)
+
+
+_Asked = tuple[list[Row], Failure | None]
+
+
+def _ask(
+    tools: Toolbox,
+    settings: Settings,
+    work: str,
+    queries: Sequence[Query],
+    keywords: Sequence[str],
+    most: int | None,
+) -> list[_Asked]:
+    """The rows of each of QUERIES, asked in one association, and its failure."""
+    tags = {keyword: _tag(keyword) for keyword in keywords}
+    files = [make_query_file(tools, query, os.path.join(work, f"query{n}")) for n, query in enumerate(queries)]
+
+    def attempt() -> list[findscu.Found]:
+        answers = tempfile.mkdtemp(prefix="answers.", dir=work)
+        wanted_tags = [SPECIFIC_CHARACTER_SET, *tags.values()]
+        return findscu.find(tools, settings, files, answers, wanted_tags, most_read=most)
+
+    def failure_of(found: list[findscu.Found]) -> Failure | None:
+        return next((one.failure for one in found if one.failure is not None), None)
+
+    found = with_retries(attempt, failure_of, settings.retries)
+    return [([_row(answer, tags) for answer in one.answers], one.failure) for one in found]
+
+
+def _tell_modalities(rows: list[Row], ask: Callable[..., list[_Asked]]) -> Failure | None:
+    """Put the modalities of its series into each of ROWS in which the scanner told none."""
+    silent = [row for row in rows if row["ModalitiesInStudy"] is None and isinstance(row["StudyInstanceUID"], str)]
+    queries = [Wanted(level="series", study_instance_uid=str(row["StudyInstanceUID"])).query() for row in silent]
+    if not silent:
+        return None
+    failures = []
+    for row, (series, failure) in zip(silent, ask(queries, ("Modality",), None), strict=True):
+        modalities = sorted({str(one["Modality"]) for one in series if one["Modality"] is not None})
+        row["ModalitiesInStudy"] = "\\".join(modalities) or None
+        failures.append(failure)
+    return next((failure for failure in failures if failure is not None), None)
+
+
+def _is_of_modality(row: Row, modality: str) -> bool:
+    told = str(row["ModalitiesInStudy"] or "").split("\\")
+    return any(fnmatch.fnmatchcase(one.strip(), modality) for one in told)
 
 
 def _tag(keyword: str) -> str:

@@ -52,7 +52,9 @@ class Lock:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise UnusableError(f"the folder {path} cannot be read: {reason(error)}") from error
+            raise UnusableError(
+                f"the folder {path} cannot be read: {reason(error)}; give it to the user that runs this program"
+            ) from error
         return self._take(descriptor, path, optional=True)
 
     def _take(self, descriptor: int, path: str, optional: bool = False) -> bool:

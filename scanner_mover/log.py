@@ -29,21 +29,20 @@ class Log:
         self.path = path
         self.echo = echo
         self.failure: str | None = None
-        self._file = -1
-        self.reopen()
+        self._file = -1 if path is None else _open(path)
 
     def reopen(self) -> None:
-        """Open the file anew, after it was renamed by logrotate.
+        """Open the file anew, after logrotate renamed it; one that is closed stays so.
 
-        Raises UnusableError when it cannot be opened.
+        A file that cannot be opened is kept in `failure`, and the old one goes on.
         """
-        if self.path is None:
+        if self.path is None or self._file < 0:
             return
         try:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise UnusableError(f"the log {self.path} cannot be written: {reason(error)}") from error
+            file = _open(self.path)
+        except UnusableError as error:
+            self.failure = str(error)
+            return
         self.close()
         self._file = file
 
@@ -70,3 +69,11 @@ class Log:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _open(path: str) -> int:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise UnusableError(f"the log {path} cannot be written: {reason(error)}") from error

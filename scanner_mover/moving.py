@@ -143,7 +143,10 @@ class _Pass:
             )
         counts = sorted((series.series_instance_uid, series.expected) for series in study.series.values())
         if failure is None:
-            since = decision.unchanged_since(counts, study.knowledge.counts, study.knowledge.unchanged_since, asked_at)
+            # Quiet is counted from the end of the procedure on: what is reconstructed then is waited for.
+            same = study.knowledge.procedure == study.procedure.value
+            earlier = study.knowledge.counts if same else None
+            since = decision.unchanged_since(counts, earlier, study.knowledge.unchanged_since, asked_at)
             study.knowledge.counts, study.knowledge.unchanged_since = counts, since
             study.quiet = decision.is_quiet(since, asked_at, self._settings.quiet_seconds)
         known = study.knowledge.series
@@ -154,6 +157,8 @@ class _Pass:
         # What a scanner that is off does not tell is not forgotten.
         study.knowledge.series = this_pass if failure is None else known | this_pass
         failed = {uid for uid, one in known.items() if one.error is not None}
+        if failure is None and not study.series:
+            self._log(f"the scanner has no series of {study.uid}")
         for series in sorted(study.series.values(), key=lambda one: one.series_instance_uid in failed):
             self._tell_count(study, series)
             if not series.complete:
@@ -201,9 +206,12 @@ class _Pass:
             known.error = study.error = self._no_more_pulls
             return
         try:
-            failure = self._puller.pull(study.uid, uid)
+            # A study whose last pull failed is tried once a pass, until that goes well.
+            failure = self._puller.pull(study.uid, uid, try_again=study.knowledge.failed_at is None)
         except UnusableError as error:
-            known.error = study.error = self._no_more_pulls = str(error)
+            known.error = study.error = str(error)
+            if self._puller.is_stuck:
+                self._no_more_pulls = str(error)
             self._log(str(error))
             self._work.faults.unusable(str(error))
             return

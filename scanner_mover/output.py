@@ -1,6 +1,7 @@
 """What goes to standard output and standard error. A plain module."""
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ def keep_standard_streams() -> None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - open to the end
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - open to the end
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # UTF-8 also under cron, whose locale is C
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def say(text: str) -> None:

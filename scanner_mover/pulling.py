@@ -45,22 +45,29 @@ class Puller:
         self._watcher = watcher
         self._retries = settings.retries
         self._stalls = 0
+        #: Whether the error that was raised last would keep any other series from being pulled too.
+        self.is_stuck = False
         #: The failure after which nothing else is worth pulling in this pass.
         self.ended_by: Failure | None = None
 
-    def pull(self, study_instance_uid: str, series_instance_uid: str) -> Failure | None:
+    def pull(self, study_instance_uid: str, series_instance_uid: str, *, try_again: bool) -> Failure | None:
         """Have one series sent, with the retries that are worth it; gives the failure that is left, None for Success.
 
         Raises UnusableError when there is no room, or something here cannot be used.
         """
         if self.ended_by is not None:
             return self.ended_by
+        self.is_stuck = False
+        if self._settings.receive:
+            self._receiver.need_place(study_instance_uid, series_instance_uid)
+        self.is_stuck = True
         query = self._asker.query_file(move_of_series(study_instance_uid, series_instance_uid))
         moved = with_retries(
             lambda: self._move(study_instance_uid, series_instance_uid, query),
             lambda result: result.failure,
-            self._retries,
+            self._retries if try_again else 0,
         )
+        self.is_stuck = False
         failure = moved.failure
         if failure is None:
             self._stalls = 0

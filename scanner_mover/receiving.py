@@ -5,6 +5,7 @@ half a file. Nothing whole is thrown away; only the image that our own end of mo
 """
 
 import contextlib
+import errno
 import filecmp
 import json
 import os
@@ -29,6 +30,9 @@ PIXEL_DATA = ("7fe0,0010", "7fe0,0008", "7fe0,0009")
 
 # Which studies a staging folder's images were asked for; hidden, so it is no image.
 _ASKED = ".asked.json"
+_CHOWN = "give it to the user that runs this program, or make room"
+# What a file system answers that has no hard links.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class Receiver:
@@ -67,6 +71,21 @@ class Receiver:
             raise UnusableError(f"no folder to receive into can be made in {raw}: {reason(error)}") from error
         return staging
 
+    def need_place(self, study_instance_uid: str, series_instance_uid: str) -> None:
+        """See that a series can be filed before it is pulled: else it would be pulled again and again.
+
+        Raises UnusableError when its folder cannot be made or written.
+        """
+        folder = self._folders.series(study_instance_uid, series_instance_uid)
+        try:
+            os.makedirs(self._folders.raw, exist_ok=True)
+            self._make(os.path.dirname(folder))
+            self._make(folder)
+        except OSError as error:
+            raise UnusableError(f"{folder} cannot be made: {reason(error)}; {_CHOWN}") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UnusableError(f"{folder} cannot be written; {_CHOWN}")
+
     def file_left(self) -> None:
         """File, or set aside, what an earlier pass that was killed left in staging (R27).
 
@@ -91,19 +110,30 @@ class Receiver:
         """
         filed: Counter[str] = Counter()
         asked = self._asked | _asked_in(staging)
+        problem: UnusableError | None = None
         for dump in self._read(staging, _images_in(staging)):
-            path = os.path.join(staging, dump.file)
-            problem = _problem(dump)
-            study, series, sop = (dump.one(t) for t in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID))
-            if problem is None and study not in asked:
-                problem = f"nobody asked for its study {study}"
-            if problem is None and study and series and sop:
-                self._into_raw(path, study, series, sop)
-                filed[series] += 1
-            else:
-                self._set_aside(path, problem or "it has no UIDs")
+            try:
+                if series := self._file_one(staging, dump, asked):
+                    filed[series] += 1
+            except UnusableError as error:  # the others are filed all the same
+                problem = error
+        if problem is not None:
+            raise problem
         self.discard_if_empty(staging)
         return filed
+
+    def _file_one(self, staging: str, dump: Dump, asked: Collection[str]) -> str | None:
+        """File the image of DUMP, and give its SeriesInstanceUID, or set it aside."""
+        path = os.path.join(staging, dump.file)
+        problem = _problem(dump)
+        study, series, sop = (dump.one(tag) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID))
+        if problem is None and study not in asked:
+            problem = f"nobody asked for its study {study}"
+        if problem is None and study and series and sop:
+            self._into_raw(path, study, series, sop)
+            return series
+        self._set_aside(path, problem or "it has no UIDs")
+        return None
 
     def discard_if_empty(self, staging: str) -> None:
         """Remove the folder STAGING if no image is left in it."""
@@ -124,6 +154,8 @@ class Receiver:
                 return
             newest = max(names, key=lambda name: os.stat(os.path.join(staging, name)).st_mtime_ns)
             dump = self._read(staging, [newest])[0]
+            if dump.error == dcmdump.NOTHING_SAID:
+                return  # it could not be looked at, which says nothing of it
             if dump.error is not None or _is_image_without_pixels(dump):
                 os.unlink(os.path.join(staging, newest))
                 self._log(f"removed the image {newest} that was cut short")
@@ -172,7 +204,13 @@ class Receiver:
                         break
                     number += 1
                     kept = f"{target}.{number}"
-            os.unlink(path)
+                except OSError as error:
+                    if error.errno not in _NO_LINKS or os.path.lexists(kept):
+                        raise
+                    os.rename(path, kept)
+                    break
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         except OSError as error:
             raise UnusableError(f"{self._folders.rejected} cannot be written: {reason(error)}") from error
         self._log(f"set aside {kept}: {problem}")

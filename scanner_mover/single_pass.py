@@ -15,7 +15,7 @@ from typing import NamedTuple
 from scanner_mover import clock, config, signals, state
 from scanner_mover.active_scans import Request, scan
 from scanner_mover.config import Settings
-from scanner_mover.errors import ConfigurationError, Ended, LockHeldError, UnusableError, UsageError, reason
+from scanner_mover.errors import SCANNER, ConfigurationError, Ended, LockHeldError, UnusableError, UsageError, reason
 from scanner_mover.faults import Faults
 from scanner_mover.lock import Lock
 from scanner_mover.log import Log
@@ -67,6 +67,7 @@ class OnePass:
         self._project = project
         self._server = ServerFolders(server_dir, project)
         self._faults = Faults()
+        self._asked_scanner = False
         self._lock = Lock()
         self.log = Log(None)
         self._state = State()
@@ -91,6 +92,10 @@ class OnePass:
                 self._faults.unusable(str(error))
             except Ended as ended:
                 exit_status = ended.exit_status
+                self.log(f"ended by signal {exit_status - 128}; the next pass goes on")
+                raise
+            except BaseException:
+                exit_status = 1  # an error of ours: what the pass did not get to is not well again
                 raise
             finally:
                 with signals.deferred():
@@ -120,11 +125,13 @@ class OnePass:
 
         Gives whether the state file is ours to write. Raises LockHeldError when another pass has a lock.
         """
+        ours = False
         try:
             if not self._options.dry_run:
                 _make(self._server.pids)
             if os.path.isdir(self._server.pids):
                 self._lock.file(self._server.lock)
+                ours = not self._options.dry_run
             if settings is not None:
                 self._lock.folder(DataFolders(settings.data_dir).active_scans)
         except LockHeldError:
@@ -133,8 +140,7 @@ class OnePass:
             return False
         except UnusableError as error:
             self._faults.unusable(str(error))
-            return False
-        return not self._options.dry_run
+        return ours
 
     def _pass(self, settings: Settings, problem: str | None) -> PassReport:
         options = self._options
@@ -182,7 +188,6 @@ class OnePass:
         self, settings: Settings, folders: DataFolders, requests: Sequence[Request], enabled: bool
     ) -> list[StudyReport]:
         import shutil
-        import tempfile
 
         from scanner_mover.knowledge import StudyKnowledge, from_json
         from scanner_mover.moving import move
@@ -198,14 +203,12 @@ class OnePass:
         before = {
             (uid, series): one.received for uid, known in knowledge.items() for series, one in known.series.items()
         }
-        with signals.deferred():
-            place = None if self._options.dry_run else self._server.pids
-            try:
-                work = tempfile.mkdtemp(prefix=self._server.work_prefix, dir=place)
-            except OSError as error:
-                raise UnusableError(f"no working folder can be made in {place}: {reason(error)}") from error
+        work = None
         try:
+            with signals.deferred():
+                work = self._working_folder()
             with self._watcher() as watcher:
+                self._asked_scanner = bool(requests)
                 reports, self._state.scanner_down = move(
                     Work(
                         settings=settings,
@@ -224,7 +227,8 @@ class OnePass:
                 )
         finally:
             with signals.deferred():
-                shutil.rmtree(work, ignore_errors=True)
+                if work is not None:
+                    shutil.rmtree(work, ignore_errors=True)
                 asked = {request.study_instance_uid for request in requests}
                 kept = knowledge if self._options.studies else {uid: knowledge[uid] for uid in asked & set(knowledge)}
                 self._state.requests = {uid: known.to_json() for uid, known in kept.items()}
@@ -236,16 +240,30 @@ class OnePass:
         self.log(self._summary(reports))
         return reports
 
+    def _working_folder(self) -> str:
+        import tempfile
+
+        place = None if self._options.dry_run else self._server.pids
+        try:
+            return tempfile.mkdtemp(prefix=self._server.work_prefix, dir=place)
+        except OSError as error:
+            raise UnusableError(f"no working folder can be made in {place}: {reason(error)}") from error
+
     def _summary(self, reports: Sequence[StudyReport]) -> str:
         outcomes = [report.outcome for report in reports]
         counts = ", ".join(f"{outcomes.count(one)} {one}" for one in ("finished", "failed", "waiting", "error"))
         pulled = sum(series.pulled for report in reports for series in report.series)
         seconds = time.monotonic() - self._began
-        return f"pass over {len(reports)} requests: {counts}; {pulled} series pulled ({seconds:.1f} s)"
+        requests = "1 request" if len(reports) == 1 else f"{len(reports)} requests"
+        return f"pass over {requests}: {counts}; {pulled} series pulled ({seconds:.1f} s)"
 
     def _remove_left(self) -> None:
         """Remove the temporary files of a pass that was killed (R27)."""
-        for name in os.listdir(self._server.pids):
+        try:
+            names = os.listdir(self._server.pids)
+        except OSError as error:
+            raise UnusableError(f"the folder {self._server.pids} cannot be read: {reason(error)}") from error
+        for name in names:
             if name.startswith(self._server.work_prefix):
                 import shutil
 
@@ -277,14 +295,19 @@ class OnePass:
             say(f"well again, no longer: {old}")
 
     def _fault(self, old: str | None, exit_status: int | None) -> str | None:
-        """The fault that there is now; when the pass was cut short, nothing is known to be well again."""
-        return self._faults.line() or (None if exit_status is None else old)
+        """The fault that there is now; what a pass, cut short or with nothing to ask, did not test is not well."""
+        if exit_status is not None or (self._state.scanner_fault and not self._asked_scanner):
+            return self._faults.line() or old
+        return self._faults.line()
 
     def _keep(self, old: str | None, exit_status: int | None) -> None:
         """Write the state file; one that cannot be written is a fault itself."""
         kept = self._state
         kept.project = self._project
         kept.fault = self._fault(old, exit_status)
+        kept.scanner_fault = kept.fault is not None and (
+            self._faults.exit_status == SCANNER or (kept.scanner_fault and kept.fault == old)
+        )
         kept.started = clock.iso(self._started)
         kept.seconds = round(time.monotonic() - self._began, 3)
         kept.exit_status = self._faults.exit_status if exit_status is None else exit_status

@@ -21,7 +21,8 @@ VERSION = 1
 class State:
     """What is kept between passes.
 
-    `fault` is the line that standard error was last told, None while all is well; `scanner_down` whether the scanner
+    `fault` is the line that standard error was last told, None while all is well; `scanner_fault` whether it is
+    one that only the scanner's answer can end; `scanner_down` whether the scanner
     could not be reached in the last pass; `failed_pulls` and `images_received` count since the file was made; `noted`
     which files were told of that are told of only once; `requests` the memory of each study, still as JSON.
     """
@@ -32,6 +33,7 @@ class State:
         self.seconds: float | None = None
         self.exit_status: int | None = None
         self.fault: str | None = None
+        self.scanner_fault = False
         self.scanner_down = False
         self.failed_pulls = 0
         self.images_received = 0
@@ -63,6 +65,7 @@ class State:
             "project": self.project,
             "last_pass": {"started": self.started, "seconds": self.seconds, "exit_status": self.exit_status},
             "fault": self.fault,
+            "scanner_fault": self.scanner_fault,
             "scanner_down": self.scanner_down,
             "failed_pulls": self.failed_pulls,
             "images_received": self.images_received,
@@ -92,6 +95,7 @@ def load(path: str) -> tuple[State, str | None]:
         state.seconds = seconds if seconds is None or 0 <= seconds < 1e9 else None
         state.exit_status = _kept(last.get("exit_status"), int)
     state.fault = _kept(value.get("fault"), str)
+    state.scanner_fault = value.get("scanner_fault") is True
     state.scanner_down = value.get("scanner_down") is True
     state.failed_pulls = _kept(value.get("failed_pulls"), int) or 0
     state.images_received = _kept(value.get("images_received"), int) or 0

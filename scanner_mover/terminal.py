@@ -57,25 +57,37 @@ def show_rows(keywords: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         console.print("nothing found")
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     shown = [number for number in range(len(keywords)) if any(row[number] for row in rows)]
-    for number in shown:
-        uid = keywords[number].endswith("UID")
-        count = keywords[number].startswith("NumberOf") or keywords[number] == "ImagesInAcquisition"
-        table.add_column(
-            _HEADINGS.get(keywords[number], keywords[number]),
-            overflow="fold",
-            justify="right" if count else "left",
-            style="cyan" if uid else None,
-            min_width=len(max((row[number] for row in rows), key=len)) if keywords[number].endswith("Date") else None,
-        )
-    for row in rows:
-        table.add_row(*(_shown(keywords[number], row[number]) for number in shown))
-    console.print(table)
+    if console.width < _NARROW:
+        for row in rows:
+            for number in shown:
+                heading = _HEADINGS.get(keywords[number], keywords[number])
+                console.print(Text.assemble((f"{heading}: ", "dim"), _shown(keywords[number], row[number])))
+            console.print()
+    else:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for number in shown:
+            keyword = keywords[number]
+            count = keyword.startswith("NumberOf") or keyword == "ImagesInAcquisition"
+            table.add_column(
+                _HEADINGS.get(keyword, keyword),
+                overflow="fold",
+                justify="right" if count else "left",
+                style="cyan" if keyword.endswith("UID") else None,
+                no_wrap=count or keyword.endswith(("Date", "Time")),
+            )
+        for row in rows:
+            table.add_row(*(_shown(keywords[number], row[number]) for number in shown))
+        console.print(table)
     console.print(f"{len(rows)} found", style="dim")
 
 
+# Below so many columns a table would tear its words apart.
+_NARROW = 70
+
 _HEADINGS = {
+    "StudyInstanceUID": "study UID",
+    "SeriesInstanceUID": "series UID",
     "StudyDate": "date",
     "StudyTime": "time",
     "PatientID": "patient ID",

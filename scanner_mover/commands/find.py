@@ -96,7 +96,9 @@ def _wanted(options: Options) -> Wanted:
 
 def _print(options: Options, wanted: Wanted, answer: Answer) -> None:
     if options.json:
-        print(json.dumps(answer.rows, ensure_ascii=False))
+        text = json.dumps(answer.rows, ensure_ascii=False)
+        # Readable, but nothing in it that a terminal obeys.
+        print("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))
     elif options.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(wanted.keywords)

@@ -15,6 +15,9 @@ from scanner_mover.dcmtk.tool import Toolbox
 _FILES_A_CALL = 1000
 _STALL_SECONDS = 60.0
 
+#: The error of a file of which dcmdump, ended or not started on it, said nothing.
+NOTHING_SAID = "dcmdump said nothing of it"
+
 OPTIONS = ("+F", "+Qn", "-Un", "+p")
 
 _HEADER = re.compile(r"# dcmdump \(\d+/\d+\): (.*)")
@@ -145,7 +148,7 @@ def dump(
             for read in parse(run.out, run.err):
                 read.file = read.file.removeprefix("./")
                 found[read.file] = read
-    return [found.get(name, Dump(name, error="dcmdump said nothing of it")) for name in names]
+    return [found.get(name, Dump(name, error=NOTHING_SAID)) for name in names]
 
 
 def _is_text(name: str) -> bool:

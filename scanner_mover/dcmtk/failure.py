@@ -34,6 +34,8 @@ class Failure:
 
 
 _TROUBLE = re.compile(r"[EF]: (?:[0-9a-f]{4}:[0-9a-f]{4} )?(.*\S)")
+# A query file's name is another in each pass, and a fault must be told with the same words while it is the same.
+_FILE = re.compile(r"(Find Failed|Bad DICOM file|bad DICOM file)(?:, file)?: .*")
 _CODE = re.compile(r"\b[0-9a-f]{4}:[0-9a-f]{4} ")
 
 
@@ -61,7 +63,7 @@ def of_status(status: str) -> Failure | None:
 
 def of_lines(lines: Iterable[str]) -> Failure:
     """The failure that the error lines of a tool tell of, when a final status did not come."""
-    texts = [_CODE.sub("", found[1]) for line in lines if (found := _TROUBLE.fullmatch(line))]
+    texts = [_FILE.sub(r"\1", _CODE.sub("", found[1])) for line in lines if (found := _TROUBLE.fullmatch(line))]
     text = " ".join(texts[:5]) or "no final status came"
     if "Rejected" in text:
         kind = Kind.BUSY if "Transient" in text else Kind.REJECTED

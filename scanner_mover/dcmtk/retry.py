@@ -6,16 +6,17 @@
                                                  that is off for a night costs one short attempt a pass
     rejected for now, broke off, no answer,      within the pass
     out of resources
-    some images could not be sent                within the pass: what came is kept and counts
+    some images could not be sent                the next pass: what came is kept and counts, and the same images
+                                                 would be sent once more
     ended by us, no progress                     the next pass: this one has waited long enough
     refused or failed by the scanner             the next pass
     rejected for good, service not offered,      the next pass, one request each: a person must mend it, and until
     destination unknown                          then nothing else is worth sending
 
 The tries within a pass are `retries` more, with growing pauses and jitter, so that many sites that wait for one
-archive do not come back at the same moment. Once they did not help a retrieve, each
-retrieve that follows in that pass gets one try; a scanner that stalls twice in a row is left alone until the next
-pass, and a study whose pull failed then comes last (`pulling`, `moving`).
+archive do not come back at the same moment. Once they did not help a retrieve, each retrieve that follows in that pass
+gets one try, and so does a study whose last pull failed; a scanner that stalls twice in a row is left alone until the
+next pass, and a study whose pull failed then comes last (`pulling`, `moving`).
 """
 
 from collections.abc import Callable
@@ -29,7 +30,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 _MOST_JITTER_SECONDS = 0.5
 
-_AGAIN_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.BUSY, Kind.INTERRUPTED, Kind.OUT_OF_RESOURCES, Kind.PARTIAL}
+_AGAIN_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.BUSY, Kind.INTERRUPTED, Kind.OUT_OF_RESOURCES}
 _NOTHING_ELSE_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.REJECTED, Kind.UNSUPPORTED, Kind.UNKNOWN_DESTINATION}
 
 T = TypeVar("T")

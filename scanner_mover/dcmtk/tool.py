@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 import sh
 
@@ -114,40 +114,54 @@ class Toolbox:
         UnusableError when the tool cannot be started.
         """
         check()
-        with open(os.devnull, "rb") as nothing, deferred():
-            out, out_child = os.pipe()
-            err, err_child = os.pipe()
-            try:
-                process = sh.Command(self.paths[name])(
-                    *arguments,
-                    _in=nothing,
-                    _out=out_child,
-                    _err=err_child,
-                    _bg=True,
-                    _bg_exc=False,
-                    _no_pipe=True,
-                    _return_cmd=True,
-                    _new_group=True,
-                    _preexec_fn=_die_with_parent(os.getpid()),
-                    _cwd=folder,
-                    _env=self.environment,
-                    _ok_code=_ANY_EXIT_STATUS,
-                    _encoding="utf-8",
-                )
-            except (sh.CommandNotFound, sh.ForkException, OSError, UnicodeError) as error:
-                os.close(out)
-                os.close(err)
-                what = f"{self.paths[name]} cannot be started: {_last_line(error)}"
-                raise UnusableError(f"{what}; {INSTALL}") from error
-            finally:
-                os.close(out_child)
-                os.close(err_child)
-            child = Child(process, out, err, heard, stall_seconds, progress)
+        child: Child | None = None
         try:
+            with open(os.devnull, "rb") as nothing, deferred():
+                child = self._start(name, arguments, folder, nothing, heard, stall_seconds, progress)
             yield child
         finally:
-            with deferred():
-                child.end()
+            if child is not None:
+                with deferred():
+                    child.end()
+
+    def _start(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        folder: str | None,
+        nothing: BinaryIO,
+        heard: Callable[[str, bool], None],
+        stall_seconds: float | None,
+        progress: Callable[[], Any] | None,
+    ) -> "Child":
+        out, out_child = os.pipe()
+        err, err_child = os.pipe()
+        try:
+            process = sh.Command(self.paths[name])(
+                *arguments,
+                _in=nothing,
+                _out=out_child,
+                _err=err_child,
+                _bg=True,
+                _bg_exc=False,
+                _no_pipe=True,
+                _return_cmd=True,
+                _new_group=True,
+                _preexec_fn=_die_with_parent(os.getpid()),
+                _cwd=folder,
+                _env=self.environment,
+                _ok_code=_ANY_EXIT_STATUS,
+                _encoding="utf-8",
+            )
+        except (sh.CommandNotFound, sh.ForkException, OSError, UnicodeError) as error:
+            os.close(out)
+            os.close(err)
+            what = f"{self.paths[name]} cannot be started: {_last_line(error)}"
+            raise UnusableError(f"{what}; {INSTALL}") from error
+        finally:
+            os.close(out_child)
+            os.close(err_child)
+        return Child(process, out, err, heard, stall_seconds, progress)
 
 
 class Child:
