@@ -67,7 +67,7 @@ class OnePass:
         self._project = project
         self._server = ServerFolders(server_dir, project)
         self._faults = Faults()
-        self._asked_scanner = False
+        self._switched_off = False
         self._lock = Lock()
         self.log = Log(None)
         self._state = State()
@@ -152,6 +152,7 @@ class OnePass:
         enabled = is_switched_on(folders)
         self.log("move enabled, start getScans" if enabled else "move disabled, start clearScans")
         studies: list[StudyReport] = []
+        self._switched_off = not enabled and not options.studies
         if enabled or options.studies:
             if not options.dry_run:
                 self._remove_left()
@@ -208,7 +209,6 @@ class OnePass:
             with signals.deferred():
                 work = self._working_folder()
             with self._watcher() as watcher:
-                self._asked_scanner = bool(requests)
                 reports, self._state.scanner_down = move(
                     Work(
                         settings=settings,
@@ -295,8 +295,8 @@ class OnePass:
             say(f"well again, no longer: {old}")
 
     def _fault(self, old: str | None, exit_status: int | None) -> str | None:
-        """The fault that there is now; what a pass, cut short or with nothing to ask, did not test is not well."""
-        if exit_status is not None or (self._state.scanner_fault and not self._asked_scanner):
+        """The fault that there is now; what a pass, cut short or switched off, did not test is not well."""
+        if exit_status is not None or (self._state.scanner_fault and self._switched_off):
             return self._faults.line() or old
         return self._faults.line()
 
