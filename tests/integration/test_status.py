@@ -1,0 +1,419 @@
+"""`status`: what the person on call, a health check and monitoring get, whatever state a site is in."""
+
+import datetime
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.objects import PATIENT_ID, PATIENT_NAME, by_study, mr_series, uid
+from tests.support.ports import LOOPBACK, free_port
+from tests.support.scripted import Script, ScriptedScanner
+from tests.support.site import BIN, Site, flock, held_by_flock, wait_until
+
+FORMS = [[], ["--json"], ["--prometheus"]]
+PASS_KEYS = {"started", "seconds", "exit_status"}
+REQUEST_KEYS = {"study", "outcome", "series", "procedure", "error", "age_seconds"}
+SERIES_KEYS = {"series", "expected", "received", "complete", "pulled", "error"}
+
+
+def status(site: Site, *arguments: str, **more: Any) -> dict[str, Any]:
+    done = site.mover("status", "--json", *arguments, **more)
+    assert done.returncode == 0, done
+    value = json.loads(done.stdout)
+    assert set(value) == {"project", "enabled", "running", "last_pass", "requests", "finished", "failed"}
+    assert set(value["last_pass"]) == PASS_KEYS
+    for request in value["requests"]:
+        assert set(request) == REQUEST_KEYS
+        for series in request["series"]:
+            assert set(series) == SERIES_KEYS
+    return value
+
+
+def samples(site: Site) -> dict[tuple[str, str], float]:
+    """{(name, state or ""): value} of the metrics."""
+    done = site.mover("status", "--prometheus")
+    assert done.returncode == 0, done
+    found = {}
+    for family in text_string_to_metric_families(done.stdout):
+        for sample in family.samples:
+            assert sample.name.startswith("scanner_mover_")
+            assert sample.labels["project"] == (site.project or "ABCD")
+            found[sample.name.removeprefix("scanner_mover_"), sample.labels.get("state", "")] = sample.value
+    return found
+
+
+def at(site: Site, clock: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """`scanner-mover ARGUMENTS` at another time, while files keep the times that they have."""
+    faketime = shutil.which("faketime")
+    assert faketime, "faketime is not installed"
+    program = str(BIN / "scanner-mover")
+    return site.mover(
+        "--exclude-monotonic", "-f", clock, program, *arguments, program=faketime, env={"NO_FAKE_STAT": "1"}
+    )
+
+
+@pytest.fixture
+def worked(tmp_path) -> Iterator[tuple[Site, str, str]]:
+    """A site after a pass: a study of 3 images that is waiting for its procedure, one that is finished."""
+    port = free_port()
+    waiting, finished = uid(), uid()
+    paths = [
+        path
+        for study, images in ((waiting, 3), (finished, 2))
+        for path in mr_series(
+            tmp_path / study, study_instance_uid=study, series_instance_uid=f"{study}.1", images=images
+        )
+    ]
+    with ScriptedScanner(by_study(paths), {"MOVER": port}) as scanner:
+        site = Site(tmp_path / "site", scanner_port=scanner.port, receive_port=port, receive=True)
+        site.request(waiting, age_seconds=100)
+        site.request(finished)
+        site.mpps(waiting, ended=False)
+        site.mpps(finished)
+        done = site.move()
+        assert done.returncode == 0, (done, site.log())
+        yield site, waiting, finished
+
+
+# What it says
+
+
+def test_before_any_pass_all_forms_work_and_make_nothing(tmp_path):
+    site = Site(tmp_path)
+    site.request(uid(), age_seconds=50)
+    before = site.tree()
+    for form in FORMS:
+        done = site.mover("status", *form)
+        assert (done.returncode, done.stderr) == (0, ""), form
+        assert done.stdout
+    value = status(site)
+    assert value["last_pass"] == {"started": None, "seconds": None, "exit_status": None}
+    assert (value["project"], value["enabled"], value["running"]) == ("ABCD", True, False)
+    assert value["requests"][0]["outcome"] == "waiting"
+    assert site.tree() == before
+
+
+def test_after_a_pass_it_says_what_the_pass_said(worked):
+    site, waiting, _ = worked
+    value = status(site)
+    (request,) = value["requests"]
+    assert request.pop("age_seconds") >= 100
+    assert request == {
+        "study": waiting,
+        "outcome": "waiting",
+        "procedure": "in progress",
+        "error": None,
+        "series": [
+            {
+                "series": f"{waiting}.1",
+                "expected": 3,
+                "received": 3,
+                "complete": True,
+                "pulled": True,
+                "error": None,
+            }
+        ],
+    }
+    assert (value["finished"], value["failed"]) == (1, 0)
+    last = value["last_pass"]
+    assert last["exit_status"] == 0
+    assert last["seconds"] > 0
+    started = datetime.datetime.fromisoformat(last["started"])
+    assert started.tzinfo is not None
+    assert 0 <= (datetime.datetime.now(datetime.UTC) - started).total_seconds() < 300
+    table = site.mover("status", env={"COLUMNS": "200"}).stdout
+    assert "3 of 3" in table
+    assert "1 series pulled, 3 images arrived" in table
+
+
+def test_metrics_after_a_pass(worked):
+    site, _, _ = worked
+    found = samples(site)
+    assert found["enabled", ""] == 1
+    assert found["running", ""] == 0
+    assert 0 <= found["last_pass_age_seconds", ""] < 300
+    assert found["last_pass_exit_status", ""] == 0
+    assert found["requests", "waiting"] == 1
+    assert found["requests", "error"] == 0
+    assert 100 <= found["oldest_request_age_seconds", ""] < 400
+    assert found["finished_scans", ""] == 1
+    assert found["images_received_total", ""] == 5
+    assert found["failed_pulls_total", ""] == 0
+
+
+def test_failed_pulls_are_counted_and_the_error_is_shown(tmp_path):
+    port = free_port()
+    study = uid()
+    paths = mr_series(tmp_path / "i", study_instance_uid=study, series_instance_uid=f"{study}.1", images=2)
+    with ScriptedScanner(by_study(paths), {"MOVER": port}, script=Script(move_status=0xC000)) as scanner:
+        site = Site(tmp_path / "site", scanner_port=scanner.port, receive_port=port, receive=True)
+        site.request(study)
+        assert site.move().returncode == 5
+        assert site.move().returncode == 5
+        found = samples(site)
+        assert found["failed_pulls_total", ""] == 2
+        assert found["images_received_total", ""] == 0
+        assert found["last_pass_exit_status", ""] == 5
+        value = status(site)
+        (request,) = value["requests"]
+        assert request["error"]
+        assert request["series"][0]["error"]
+        scanner.script.move_status = None
+        assert site.move().returncode == 0
+        found = samples(site)
+        assert (found["failed_pulls_total", ""], found["images_received_total", ""]) == (2, 2)
+
+
+def test_today_and_in_all(worked):
+    site, waiting, _ = worked
+    (site.data / "active-scans" / waiting).rename(site.data / "failed-scans" / waiting)
+    assert "failed: 1 today, 1 in all" in at(site, "+0", "status").stdout
+    assert "finished: 1 today, 1 in all" in at(site, "+0", "status").stdout
+    done = at(site, "+2d", "status")
+    assert "finished: 0 today, 1 in all" in done.stdout
+    assert "failed: 0 today, 1 in all" in done.stdout
+
+
+@pytest.mark.parametrize(("content", "on"), [(b"000\n", False), (None, False), (b"010\n", True)])
+def test_switched_off_is_said(tmp_path, content, on):
+    site = Site(tmp_path)
+    site.switch(content)
+    assert status(site)["enabled"] is on
+    assert samples(site)["enabled", ""] == on
+    assert f"switched {'on' if on else 'off'}" in site.mover("status").stdout
+
+
+def test_there_is_no_patient_anywhere(worked):
+    site, _, _ = worked
+    told = site.state_file.read_text() + site.log()
+    for form in FORMS:
+        done = site.mover("status", *form)
+        assert done.returncode == 0
+        told += done.stdout + done.stderr
+    told = told.lower()
+    assert PATIENT_NAME == "Test^Phantom"
+    for part in (PATIENT_ID, "phantom"):
+        assert part.lower() not in told
+
+
+def test_a_site_of_its_own_has_a_status_of_its_own(tmp_path):
+    site = Site(tmp_path, project="PCGC")
+    assert site.move().returncode == 0
+    value = status(site, "PCGC")
+    assert value["project"] == "PCGC"
+    assert value["last_pass"]["exit_status"] == 0
+    done = site.mover("status", "PCGC", "--prometheus")
+    assert 'project="PCGC"' in done.stdout
+    assert site.mover("status", "NOSUCH").returncode == 3
+
+
+# Broken, old, new
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{ not json", "is broken"),
+        (b'{"version": 99, "last_pass": {"started": "2026-01-01T00:00:00+00:00"}}', "version"),
+    ],
+)
+@pytest.mark.parametrize("form", FORMS, ids=repr)
+def test_a_state_file_that_cannot_be_used_is_said_and_the_rest_still_works(worked, content, said, form):
+    site, _, _ = worked
+    site.state_file.write_bytes(content)
+    done = site.mover("status", *form)
+    assert done.returncode == 0
+    assert said in done.stderr
+    assert str(site.state_file) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout
+    assert site.state_file.read_bytes() == content
+
+
+def test_a_state_file_of_long_ago_tells_its_age(worked):
+    site, _, _ = worked
+    done = at(site, "+40d", "status")
+    assert done.returncode == 0
+    assert "last pass 40 d" in done.stdout
+    assert "40 d" in done.stdout
+
+
+def test_it_works_while_the_data_folder_is_missing(worked):
+    site, _, _ = worked
+    site.data.rename(site.root / "unmounted")
+    for form in FORMS:
+        done = site.mover("status", *form)
+        assert done.returncode == 0, form
+        assert str(site.data) in done.stderr
+        assert "Traceback" not in done.stderr
+    value = status(site)
+    assert value["enabled"] is None
+    assert value["last_pass"]["exit_status"] == 0
+    assert value["requests"] == []
+    assert site.mover("status", "--max-age", "3600").returncode == 0
+    assert not site.data.exists()
+
+
+def test_a_configuration_that_cannot_be_used_is_3(tmp_path):
+    site = Site(tmp_path)
+    site.config_file.write_text("{")
+    for form in [*FORMS, ["--max-age", "60"], ["--audit"]]:
+        done = site.mover("status", *form)
+        assert done.returncode == 3
+        assert str(site.config_file) in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+# For health checks
+
+
+def test_max_age(worked):
+    site, _, _ = worked
+    done = site.mover("status", "--max-age", "3600")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = site.mover("status", "--max-age", "0")
+    assert done.returncode == 1
+    assert "seconds old" in done.stderr
+    assert at(site, "+7100s", "status", "--max-age", "7200").returncode == 0
+    done = at(site, "+7300s", "status", "--max-age", "7200")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_max_age_with_another_form_prints_that_form_too(worked):
+    site, _, _ = worked
+    done = site.mover("status", "--json", "--max-age", "0")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["last_pass"]["exit_status"] == 0
+
+
+def test_max_age_without_a_pass_is_1(tmp_path):
+    done = Site(tmp_path).mover("status", "--max-age", "1000000000")
+    assert done.returncode == 1
+    assert "there never was a pass" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--max-age", "-1"],
+        ["--max-age", "soon"],
+        ["--request"],
+        ["--since", "30d"],
+        ["--audit", "--since", "soon"],
+        ["--audit", "--since", "2026-02-30"],
+        ["../x"],
+    ],
+    ids=repr,
+)
+def test_wrong_usage_is_2(tmp_path, arguments):
+    done = Site(tmp_path).mover("status", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stderr
+
+
+# A pass that runs
+
+
+@pytest.mark.parametrize("form", FORMS, ids=repr)
+def test_a_lock_that_flock_holds_is_seen_and_left_alone(worked, form):
+    site, _, _ = worked
+    with held_by_flock(site.lock_file) as holder:
+        done = site.mover("status", *form)
+        assert done.returncode == 0
+        assert status(site)["running"] is True
+        assert holder.poll() is None
+        assert site.move().returncode == 1
+    assert status(site)["running"] is False
+
+
+def test_a_slow_pass_is_seen_and_not_disturbed(tmp_path):
+    port = free_port()
+    study = uid()
+    paths = mr_series(tmp_path / "i", study_instance_uid=study, series_instance_uid=f"{study}.1", images=2)
+    slow = Script(find_silence=4)
+    with ScriptedScanner(by_study(paths), {"MOVER": port}, script=slow) as scanner:
+        site = Site(tmp_path / "site", scanner_port=scanner.port, receive_port=port, receive=True)
+        site.request(study)
+        site.mpps(study)
+        with site.moving() as process:
+            wait_until(lambda: scanner.asked)
+            value = status(site)
+            seen = samples(site)
+            shown = site.mover("status").stdout
+            assert process.poll() is None, "the pass was over: this proved nothing"
+            scanner.script.find_silence = 0
+            assert process.wait(60) == 0
+        assert value["running"] is True
+        assert seen["running", ""] == 1
+        assert "a pass is running now" in shown
+        assert site.requests_in("finished-scans") == [study]
+        assert status(site)["running"] is False
+
+
+def test_it_holds_no_lock_in_the_middle_of_its_work(worked):
+    """The state file is a FIFO: there it stops, and whatever it had locked would be locked now."""
+    site, waiting, _ = worked
+    state = site.state_file.read_bytes()
+    site.state_file.unlink()
+    os.mkfifo(site.state_file)
+    process = subprocess.Popen(
+        [str(BIN / "scanner-mover"), "status", "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=site.environment,
+    )
+    try:
+        writing = _open_for_writing(site.state_file)
+        for path in (site.lock_file, site.data / "active-scans"):
+            assert flock(path) == 0, path
+        os.write(writing, state)
+        os.close(writing)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert [request["study"] for request in json.loads(out)["requests"]] == [waiting]
+
+
+def _open_for_writing(path: Path, seconds: float = 60) -> int:
+    """Open a FIFO as soon as somebody reads from it."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert time.monotonic() < end, "nobody reads the state file"
+            time.sleep(0.01)
+            continue
+        os.set_blocking(descriptor, True)
+        return descriptor
+
+
+@pytest.mark.parametrize("form", [*FORMS, ["--max-age", "60"]], ids=repr)
+def test_it_asks_no_scanner(tmp_path, form):
+    with socket.create_server((LOOPBACK, 0)) as scanner:
+        scanner.setblocking(False)
+        site = Site(tmp_path, scanner_port=scanner.getsockname()[1])
+        site.request(uid())
+        site.mover("status", *form)
+        with pytest.raises(BlockingIOError):
+            scanner.accept()
+
+
+def test_it_needs_no_dcmtk(tmp_path):
+    site = Site(tmp_path)
+    for form in FORMS:
+        done = site.mover("status", *form, env={"PATH": str(tmp_path)})
+        assert (done.returncode, done.stderr) == (0, "")
