@@ -23,11 +23,11 @@ def keep_running(options: Options, program: str, every_seconds: float) -> int:
     if every_seconds <= 0:
         raise UsageError("--every takes seconds above 0")
     current = OnePass(options, program)
-    signals.install(on_hangup=lambda: current.log.reopen())
     systemd = _Systemd()
-    systemd.ready()
-    due = time.monotonic()
     try:
+        signals.install(on_hangup=lambda: current.log.reopen())
+        systemd.ready()
+        due = time.monotonic()
         while True:
             current = OnePass(options, program)
             with contextlib.suppress(LockHeldError):  # cron's pass is at it

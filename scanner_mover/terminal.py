@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from scanner_mover import clock
 from scanner_mover.log import printable
 from scanner_mover.overview import Overview
 from scanner_mover.report import PassReport, StudyReport
@@ -18,6 +21,7 @@ from scanner_mover.report import PassReport, StudyReport
 if TYPE_CHECKING:  # it imports what talks to scanners, and `status` need not wait for that
     from scanner_mover.auditing import AuditedStudy
 
+_WIDTH_ELSEWHERE = 200
 _STYLES = {"finished": "green", "failed": "red", "waiting": "yellow", "error": "bold red"}
 
 
@@ -60,15 +64,16 @@ def show_rows(keywords: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     shown = [number for number in range(len(keywords)) if any(row[number] for row in rows)]
     if console.width < _NARROW:
         for row in rows:
-            for number in shown:
-                heading = _HEADINGS.get(keywords[number], keywords[number])
-                console.print(Text.assemble((f"{heading}: ", "dim"), _shown(keywords[number], row[number])))
-            console.print()
+            uids = [number for number in shown if keywords[number].endswith("UID")]
+            cells = [_in_words(keywords[number], row[number]) for number in shown if number not in uids and row[number]]
+            console.print(Text("  ").join(cells))
+            for number in uids:
+                console.print(Text(f"  {printable(row[number])}", style="cyan"), overflow="fold")
     else:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for number in shown:
             keyword = keywords[number]
-            count = keyword.startswith("NumberOf") or keyword == "ImagesInAcquisition"
+            count = _is_count(keyword)
             table.add_column(
                 _HEADINGS.get(keyword, keyword),
                 overflow="fold",
@@ -82,8 +87,19 @@ def show_rows(keywords: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(f"{len(rows)} found", style="dim")
 
 
-# Below so many columns a table would tear its words apart.
-_NARROW = 70
+# Below so many columns a table would tear its words apart: a row is a line then, and its UIDs lines below.
+_NARROW = 120
+
+
+def _in_words(keyword: str, value: str) -> Text:
+    """A cell without a column: a number says what it counts."""
+    shown = _shown(keyword, value)
+    return Text(f"{shown.plain} {_HEADINGS[keyword]}") if _is_count(keyword) else shown
+
+
+def _is_count(keyword: str) -> bool:
+    return keyword.startswith("NumberOf") or keyword == "ImagesInAcquisition"
+
 
 _HEADINGS = {
     "StudyInstanceUID": "study UID",
@@ -120,6 +136,8 @@ def _shown(keyword: str, value: str) -> Text:
 def show_overview(overview: Overview) -> None:
     """One screen for the person on call."""
     console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WIDTH_ELSEWHERE  # in a pipe or a file nobody wants a UID in pieces
     switch = {True: "[green]on[/]", False: "[yellow]off[/]", None: "[red]not known[/]"}[overview.enabled]
     running = {True: ", a pass is running now", False: "", None: ""}[overview.running]
     console.print(f"[bold]{escape(overview.project)}[/]: switched {switch}{running}")
@@ -146,7 +164,7 @@ def show_overview(overview: Overview) -> None:
             cells.append(Text(f"{sum(one.complete for one in report.series)} of {len(report.series)}"))
         cells.append(_bar(report, 12 if wide else 4))
         cells.append(_plain(report.outcome, _STYLES.get(report.outcome, "")))
-        cells.append(_plain(f"{request.event} ({request.event_at[11:16]})" if request.event else "not looked at yet"))
+        cells.append(_plain(f"{request.event} ({_when(request.event_at)})" if request.event else "not looked at yet"))
         table.add_row(*cells)
     console.print(table)
 
@@ -154,6 +172,11 @@ def show_overview(overview: Overview) -> None:
 def _plain(text: str, style: str = "") -> Text:
     """TEXT from a file or a scanner as it is: no markup, and nothing that a terminal obeys."""
     return Text(printable(text), style=style)
+
+
+def _when(iso: str) -> str:
+    """The time of day, with the date if that is not today's."""
+    return iso[11:16] if iso[:10] == clock.iso(time.time())[:10] else iso[:16].replace("T", " ")
 
 
 def _last_pass(overview: Overview) -> Text:

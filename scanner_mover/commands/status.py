@@ -37,6 +37,8 @@ def run(options: Options, program: str) -> int:
 def _run(options: Options, program: str) -> int:
     if (options.since is not None or options.request) and not options.audit:
         raise UsageError("--since and --request belong to --audit")
+    if sum((options.json and not options.audit, options.prometheus, options.check, options.audit)) > 1:
+        raise UsageError("of --json, --prometheus, --check and --audit only one can be shown (--audit also as --json)")
     project = config.project_name(options.project)
     server = ServerFolders(os.path.abspath(options.server_dir or find_server_dir(program, os.environ)), project)
     file = config.file_to_use(options.config)

@@ -14,13 +14,13 @@ _SOMEBODY = "65534"  # nobody
 
 @pytest.mark.parametrize(
     "command",
-    [["movescu", "--port", "104", "--key", "QueryRetrieveLevel=STUDY", "127.0.0.1", "1"], ["storescp", "104"]],
+    [["movescu", "--port", "104", "--key", "0008,0052=STUDY", "127.0.0.1", "1"], ["storescp", "104"]],
     ids=["movescu", "storescp"],
 )
 def test_dcmtk_refuses_a_port_below_1024_to_all_but_root(tmp_path: Path, command: list[str]) -> None:
-    if os.geteuid() == 0:  # with the right that would do for any other program
-        right = "+net_bind_service"
-        rights = ["--inh-caps", right, "--ambient-caps", right]
+    if os.geteuid() == 0:
+        # With the right that would do for any other program, and into folders that only root may enter.
+        rights = [f"--{which}-caps=+net_bind_service,+dac_override" for which in ("inh", "ambient")]
         command = ["setpriv", "--reuid", _SOMEBODY, "--regid", _SOMEBODY, "--clear-groups", *rights, *command]
     done = subprocess.run(
         command,
