@@ -27,6 +27,7 @@ _SCANNER_KEYS = ("SCANNERIP", "SCANNERPORT", "SCANNERAETITLE", "DICOMAETITLE")
 # A study that no scanner has: below the root that UUIDs have (DICOM PS3.5 section B.2), for the UUID of zeros.
 _NO_STUDY = "2.25.0"
 _MOST_SECONDS_BETWEEN_PASSES = 120.0
+_FIRST_FREE_PORT = 1024
 _MOST_SECONDS_BETWEEN_CLOCKS = 5.0
 
 
@@ -251,15 +252,17 @@ def _passes(settings: Settings, folders: DataFolders, server: ServerFolders) -> 
 
 def _port(settings: Settings) -> Findings:
     if settings.receive:
+        if (settings.receive_port or 0) < _FIRST_FREE_PORT and os.geteuid() != 0:
+            yield _fix(
+                f"DICOMPORT {settings.receive_port}: DCMTK's tools open ports below {_FIRST_FREE_PORT} for root only; "
+                "listen above and send the port on, see the README"
+            )
+            return
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("", settings.receive_port or 0))
                 yield _ok(f"DICOMPORT {settings.receive_port} is free for movescu")
-            except PermissionError:
-                yield _fix(
-                    f"DICOMPORT {settings.receive_port} is below 1024 and not for {_user(os.geteuid())}: see README"
-                )
             except OSError:
                 yield _fix(f"another program listens on DICOMPORT {settings.receive_port}: stop it, or unset receive")
         return

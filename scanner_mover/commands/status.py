@@ -66,7 +66,8 @@ def _run(options: Options, program: str) -> int:
 
             show_overview(overview)
     age, most = overview.last_pass_age_seconds, options.max_age_seconds
-    if most is not None and (age is None or age > most):
+    # A pass that is running now may take longer than that: to end it for its health would end it again and again.
+    if most is not None and not overview.running and (age is None or age > most):
         say("there never was a pass" if age is None else f"the last pass is {age:.0f} seconds old: does cron run us?")
         return ATTENTION
     return OK

@@ -22,7 +22,7 @@ _SENDING = re.compile(r"I: Sending Move Request.*")
 _FINAL = re.compile(r"I: Received Final Move Response \((.*)\)")
 _RECEIVED = re.compile(r"I: Received Store Request")
 _PENDING = re.compile(r"I: Received Move Response \d+ \(Pending")
-_PORT_TAKEN = re.compile(r"F: cannot create network: .*")
+_CANNOT_LISTEN = re.compile(r"F: cannot (?:create network: |listen on port ).*")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def move(
     )
     seconds = time.monotonic() - began
     lines = run.err + run.out
-    if receive and any(_PORT_TAKEN.fullmatch(line) for line in lines):
+    if receive and any(_CANNOT_LISTEN.fullmatch(line) for line in lines):
         said = failure.of_lines(lines).text
         raise UnusableError(f"port {settings.receive_port} (DICOMPORT) cannot be opened to receive images: {said}")
     sent, status = parse(lines)

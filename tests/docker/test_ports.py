@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ _SOMEBODY = "65534"  # nobody
 
 @pytest.mark.parametrize(
     "command",
-    [["movescu", "--port", "104", "--key", "0008,0052=STUDY", "127.0.0.1", "1"], ["storescp", "104"]],
+    [["movescu", "--port", "104", "127.0.0.1", "1", "query"], ["storescp", "104"]],
     ids=["movescu", "storescp"],
 )
 def test_dcmtk_refuses_a_port_below_1024_to_all_but_root(tmp_path: Path, command: list[str]) -> None:
@@ -22,15 +21,20 @@ def test_dcmtk_refuses_a_port_below_1024_to_all_but_root(tmp_path: Path, command
         # With the right that would do for any other program, and into folders that only root may enter.
         rights = [f"--{which}-caps=+net_bind_service,+dac_override" for which in ("inh", "ambient")]
         command = ["setpriv", "--reuid", _SOMEBODY, "--regid", _SOMEBODY, "--clear-groups", *rights, *command]
+    # What movescu must be able to read and write before it looks at the port, in the folder that it is started in:
+    # a fresh machine's root may be closed to nobody.
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "query").touch()
     done = subprocess.run(
         command,
         check=False,
         capture_output=True,
         text=True,
         timeout=20,
-        # movescu wants to be able to write where it is started; pynetdicom's own is not on this PATH.
-        cwd=tempfile.gettempdir(),
-        env=Site(tmp_path).environment,
+        cwd=folder,
+        env=Site(tmp_path).environment,  # with DCMTK's movescu on its PATH, not pynetdicom's
     )
     assert done.returncode != 0
     assert "cannot listen on port 104, insufficient privileges" in done.stdout + done.stderr
