@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 from scanner_mover.log import printable
 
@@ -27,8 +28,10 @@ def keep_standard_streams() -> None:
 
 def say(text: str) -> None:
     """One line on standard error; one that cannot be written is no reason to fail."""
-    with contextlib.suppress(OSError):
+    try:
         print(f"scanner-mover: {printable(text)}", file=sys.stderr, flush=True)
+    except OSError:
+        _give_up(sys.stderr)
 
 
 @contextlib.contextmanager
@@ -38,5 +41,11 @@ def printing() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # What the interpreter flushes at its end goes nowhere, and so without a complaint.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up(sys.stdout)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Send STREAM nowhere: what is left of it is flushed by the interpreter at its end, and must not complain then."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
