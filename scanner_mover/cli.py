@@ -15,6 +15,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_Project = Annotated[
+    Optional[str],  # noqa: UP045 - what typer's help shows best
+    typer.Argument(help="The site in the configuration (SITES.PROJECT); none: the keys at its top."),
+]
+_Config = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(metavar="FILE", help="The configuration; $SCANNER_MOVER_CONFIG, else /data/config/config.json."),
+]
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -33,14 +42,8 @@ def program(
 
 @app.command(epilog="Example: scanner-mover move --dry-run")
 def move(
-    project: Annotated[
-        Optional[str],  # noqa: UP045 - what typer's help shows best
-        typer.Argument(help="The site in the configuration (SITES.PROJECT); none: the keys at its top."),
-    ] = None,
-    config: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="FILE", help="The configuration; $SCANNER_MOVER_CONFIG, else /data/config/config.json."),
-    ] = None,
+    project: _Project = None,
+    config: _Config = None,
     server_dir: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -99,14 +102,8 @@ def move(
 
 @app.command(epilog="Example: scanner-mover find --date 7d --modality MR --request")
 def find(
-    project: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Argument(help="The site in the configuration (SITES.PROJECT); none: the keys at its top."),
-    ] = None,
-    config: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="FILE", help="The configuration; $SCANNER_MOVER_CONFIG, else /data/config/config.json."),
-    ] = None,
+    project: _Project = None,
+    config: _Config = None,
     level: Annotated[str, typer.Option(metavar="study|series", help="Studies, or the series of one study.")] = "study",
     study: Annotated[str, typer.Option(metavar="UID", help="Only this study.", show_default=False)] = "",
     patient_id: Annotated[str, typer.Option(metavar="ID", help="With wildcards * and ?.", show_default=False)] = "",
@@ -152,14 +149,8 @@ def find(
 
 @app.command(epilog="Example: scanner-mover status --check")
 def status(
-    project: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Argument(help="The site in the configuration (SITES.PROJECT); none: the keys at its top."),
-    ] = None,
-    config: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="FILE", help="The configuration; $SCANNER_MOVER_CONFIG, else /data/config/config.json."),
-    ] = None,
+    project: _Project = None,
+    config: _Config = None,
     server_dir: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(metavar="DIR", help="Where logs/ and .pids/ are; as for move."),
