@@ -159,7 +159,7 @@ def _tools(settings: Settings) -> Findings:
 
 def _folders(settings: Settings, folders: DataFolders, server: ServerFolders) -> Findings:
     switch = "on" if is_switched_on(folders) else "off"
-    yield _ok(f"the switch {folders.enabled} is {switch}")
+    yield _ok(f"the switch {folders.enabled} is {switch}" + ("" if switch == "on" else ": nothing is pulled"))
     written = [folders.active_scans, folders.finished_scans, folders.failed_scans, server.pids]
     written.append(os.path.dirname(server.log))
     if settings.receive:
@@ -182,6 +182,8 @@ def _folders(settings: Settings, folders: DataFolders, server: ServerFolders) ->
 
 def _nearest(path: str) -> Finding:
     """For a folder that is not there yet: whether a pass can make it."""
+    if os.path.lexists(path):
+        return _fix(f"{path} is not a folder: move it out of the way")
     parent = os.path.dirname(path)
     while not os.path.isdir(parent):
         parent = os.path.dirname(parent)

@@ -25,6 +25,41 @@ _Config = Annotated[
 ]
 
 
+def _not_empty(value: str | None) -> str | None:
+    """A filter that is empty, as an unset variable makes it, would match everything."""
+    if value == "":
+        raise typer.BadParameter("is empty, which would match everything: leave the option out for that")
+    return value
+
+
+_Study = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(metavar="UID", help="Only this study.", callback=_not_empty),
+]
+_PatientId = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(metavar="ID", help="With wildcards * and ?.", callback=_not_empty),
+]
+_PatientName = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(metavar="NAME", help="As Family^Given.", callback=_not_empty),
+]
+_Date = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="DATE", help="today, yesterday, 7d, 2026-01-31, 20260131 or 20260101-20260131.", callback=_not_empty
+    ),
+]
+_Modality = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(metavar="CS", help="Such as MR.", callback=_not_empty),
+]
+_Description = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(metavar="TEXT", help="Of the study, or series.", callback=_not_empty),
+]
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"scanner-mover {__version__}")
@@ -105,19 +140,12 @@ def find(
     project: _Project = None,
     config: _Config = None,
     level: Annotated[str, typer.Option(metavar="study|series", help="Studies, or the series of one study.")] = "study",
-    study: Annotated[str, typer.Option(metavar="UID", help="Only this study.", show_default=False)] = "",
-    patient_id: Annotated[str, typer.Option(metavar="ID", help="With wildcards * and ?.", show_default=False)] = "",
-    patient_name: Annotated[str, typer.Option(metavar="NAME", help="As Family^Given.", show_default=False)] = "",
-    date: Annotated[
-        str,
-        typer.Option(
-            metavar="DATE",
-            help="today, yesterday, 7d, 2026-01-31, 20260131 or 20260101-20260131.",
-            show_default=False,
-        ),
-    ] = "",
-    modality: Annotated[str, typer.Option(metavar="CS", help="Such as MR.", show_default=False)] = "",
-    description: Annotated[str, typer.Option(metavar="TEXT", help="Of the study, or series.", show_default=False)] = "",
+    study: _Study = None,
+    patient_id: _PatientId = None,
+    patient_name: _PatientName = None,
+    date: _Date = None,
+    modality: _Modality = None,
+    description: _Description = None,
     limit: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(metavar="N", min=1, help="Show so many answers, and say if there are more."),
@@ -133,12 +161,12 @@ def find(
         project=project,
         config=config,
         level=level,
-        study=study,
-        patient_id=patient_id,
-        patient_name=patient_name,
-        date=date,
-        modality=modality,
-        description=description,
+        study=study or "",
+        patient_id=patient_id or "",
+        patient_name=patient_name or "",
+        date=date or "",
+        modality=modality or "",
+        description=description or "",
         limit=limit,
         json=json,
         csv=csv,

@@ -207,7 +207,13 @@ class _Pass:
             return
         try:
             # A study whose last pull failed is tried once a pass, until that goes well.
+            set_aside = self._receiver.set_aside
             failure = self._puller.pull(study.uid, uid, try_again=study.knowledge.failed_at is None)
+            if self._receiver.set_aside > set_aside:
+                known.error = study.error = (
+                    f"images that came are not whole and were set aside in {self._folders.rejected}"
+                )
+                self._work.faults.scanner(f"{known.error}: the log says why each")
         except UnusableError as error:
             known.error = study.error = str(error)
             if self._puller.is_stuck:

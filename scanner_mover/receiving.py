@@ -52,6 +52,8 @@ class Receiver:
         self._folders = folders
         self._asked = frozenset(asked)
         self._log = log
+        #: How many images of studies that were asked for had to be set aside.
+        self.set_aside = 0
 
     def new_staging(self) -> str:
         """Make a new, empty folder that only we may enter, on the file system of `site/raw`.
@@ -126,6 +128,7 @@ class Receiver:
         """File the image of DUMP, and give its SeriesInstanceUID, or set it aside."""
         path = os.path.join(staging, dump.file)
         problem = _problem(dump)
+        self.set_aside += problem is not None
         study, series, sop = (dump.one(tag) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID))
         if problem is None and study not in asked:
             problem = f"nobody asked for its study {study}"

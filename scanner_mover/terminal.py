@@ -68,7 +68,7 @@ def show_rows(keywords: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             cells = [_in_words(keywords[number], row[number]) for number in shown if number not in uids and row[number]]
             console.print(Text("  ").join(cells))
             for number in uids:
-                console.print(Text(f"  {printable(row[number])}", style="cyan"), overflow="fold")
+                console.print(Text(printable(row[number]), style="cyan"), overflow="fold")
     else:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for number in shown:
@@ -181,6 +181,8 @@ def _when(iso: str) -> str:
 
 def _last_pass(overview: Overview) -> Text:
     state, age = overview.state, overview.last_pass_age_seconds
+    if age is None and overview.problems:
+        return Text("when the last pass ran is not known", style="red")
     if age is None:
         return Text("there was no pass yet", style="yellow")
     text = f"last pass {age_in_words(age)} ago, took {state.seconds or 0:.1f} s, exit status {state.exit_status}"

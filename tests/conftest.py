@@ -1,5 +1,6 @@
 """What several folders of tests need: the port that images arrive on, and the two real scanners."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.orthanc import Orthanc
 from tests.support.ports import free_port
+
+# A parent may have told us to ignore them (nohup, a background job), and what is started here would do so, too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -106,7 +106,8 @@ def _print(options: Options, wanted: Wanted, answer: Answer) -> None:
     elif sys.stdout.isatty():
         from scanner_mover.terminal import show_rows
 
-        show_rows(wanted.keywords, [_cells(wanted, row) for row in answer.rows])
+        if answer.rows or answer.failure is None:
+            show_rows(wanted.keywords, [_cells(wanted, row) for row in answer.rows])
     else:
         for cells in (wanted.keywords, *(_cells(wanted, row) for row in answer.rows)):
             print("\t".join(cells))
