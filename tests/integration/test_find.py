@@ -438,6 +438,16 @@ def hostile(tmp_path) -> Iterator[Site]:
         yield Site(tmp_path, scanner_port=scanner.port)
 
 
+@pytest.mark.parametrize(
+    "option", ["--study", "--patient-id", "--patient-name", "--date", "--modality", "--description"]
+)
+def test_an_empty_filter_is_wrong_usage_and_not_everything(tmp_path, option):
+    site = Site(tmp_path)
+    done = site.mover("find", option, "", "--request")
+    assert done.returncode == 2 and option in done.stderr
+    assert site.requests_in("active-scans") == []
+
+
 def test_hostile_values_keep_one_line_a_row(hostile):
     done = hostile.mover("find")
     assert (done.returncode, done.stderr) == (0, "")

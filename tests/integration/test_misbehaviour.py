@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
@@ -300,6 +301,22 @@ class TestRetrieves:
         assert names(rejected) == [f"MR.{stranger.paths[0].name}"]
         assert scenario.said(f"set aside {rejected / names(rejected)[0]}: nobody asked for its study {stranger.uid}")
         assert not scenario.site.series(stranger.uid, "").exists()
+
+    def test_images_without_pixels_are_set_aside_and_told(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
+        study = scenario.acquire(2)
+        whole = study.paths[0].read_bytes()
+        image = dcmread(study.paths[0])
+        del image.PixelData
+        image.save_as(study.paths[0])
+        done = scenario.a_pass(exit_status=5)
+        assert "not whole and were set aside" in done.stderr and done.stderr.count("\n") == 1
+        rejected = scenario.site.data / "site" / "rejected"
+        assert names(rejected) == [f"MR.{study.paths[0].name}"]
+        assert scenario.said(f"set aside {rejected / names(rejected)[0]}: it is an image without pixel data")
+        assert scenario.where(study) == "active-scans"
+        study.paths[0].write_bytes(whole)
+        scenario.a_pass()
+        assert scenario.where(study) == "finished-scans"
 
     def test_a_scanner_that_falls_silent_in_a_c_move(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         scenario.site.config(retrieve_stall_seconds=2)
