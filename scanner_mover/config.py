@@ -92,6 +92,10 @@ def load(
     ):
         if value is not None:
             options[name] = value
+    if options.get("tls") is not None:
+        raise _Place(file).error(
+            "SCANNER_MOVER.tls", "cannot be used by this version, and plain text is not sent instead"
+        )
     receives = options.get("receive", False)
     return Settings(
         project=project,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner_mover.config import DEFAULT_FILE, DEFAULT_PROJECT, Settings, Tls, load, project_name
+from scanner_mover.config import DEFAULT_FILE, DEFAULT_PROJECT, Settings, load, project_name
 from scanner_mover.errors import ConfigurationError, UsageError
 
 KEYS: dict[str, Any] = {
@@ -274,7 +274,6 @@ USABLE = [
     ("directory_mode", "0750", 0o750),
     ("group", 0, 0),
     ("group", grp.getgrgid(0).gr_name, 0),
-    ("tls", {"key": "k.pem", "certificate": "c.pem", "authorities": "a.pem"}, Tls("k.pem", "c.pem", "a.pem")),
 ]
 
 
@@ -333,6 +332,13 @@ def test_R4_SCANNER_MOVER_is_an_object(write, value):
 def test_an_unknown_option_is_an_error_that_names_the_nearest(write, key, nearest):
     file = write({**KEYS, "SCANNER_MOVER": {key: 1}})
     assert refusal(file) == f"{file}: SCANNER_MOVER.{key} is not known; did you mean {nearest}?"
+
+
+def test_tls_stops_the_run_and_is_never_left_out_silently(write):
+    file = write({**KEYS, "SCANNER_MOVER": {"tls": {"key": "k.pem", "certificate": "c.pem", "authorities": "a.pem"}}})
+    assert refusal(file) == (
+        f"{file}: SCANNER_MOVER.tls cannot be used by this version, and plain text is not sent instead"
+    )
 
 
 def test_an_unknown_option_of_a_site_and_of_tls_is_named_with_its_place(write):
