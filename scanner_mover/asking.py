@@ -12,13 +12,14 @@ from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.findscu import Found
 from scanner_mover.dcmtk.retry import ends_the_pass, is_worth_another_try, with_retries
 from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.tags import (
+    IMAGES_IN_ACQUISITION,
+    NUMBER_OF_SERIES_RELATED_INSTANCES,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+)
 from scanner_mover.uid import is_uid
-
-SOP_INSTANCE_UID = "0008,0018"
-STUDY_INSTANCE_UID = "0020,000d"
-SERIES_INSTANCE_UID = "0020,000e"
-IMAGES_IN_ACQUISITION = "0020,1002"
-NUMBER_OF_SERIES_RELATED_INSTANCES = "0020,1209"
 
 # Queries in one association: an argument list of 2 MB takes far more.
 _QUERIES_AN_ASSOCIATION = 1000

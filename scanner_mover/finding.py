@@ -16,6 +16,7 @@ from scanner_mover.dcmtk.dump2dcm import Query, make_query_file
 from scanner_mover.dcmtk.failure import Failure
 from scanner_mover.dcmtk.retry import with_retries
 from scanner_mover.dcmtk.tool import Toolbox, find_tools, version
+from scanner_mover.tags import SPECIFIC_CHARACTER_SET
 
 STUDY_KEYWORDS = (
     "StudyDate",
@@ -41,7 +42,6 @@ SERIES_KEYWORDS = (
     "SeriesInstanceUID",
     "StudyInstanceUID",
 )
-SPECIFIC_CHARACTER_SET = "0008,0005"
 
 Row = dict[str, str | int | None]
 

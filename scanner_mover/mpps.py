@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from scanner_mover.dcmtk import dcmdump
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError, reason
-
-STUDY_INSTANCE_UID = "0020,000d"
-PERFORMED_PROCEDURE_STEP_END_TIME = "0040,0251"
-SCHEDULED_STEP_ATTRIBUTES_SEQUENCE = "0040,0270"
+from scanner_mover.tags import PERFORMED_PROCEDURE_STEP_END_TIME, SCHEDULED_STEP_ATTRIBUTES_SEQUENCE, STUDY_INSTANCE_UID
 
 # What may stand around a UID in the bytes of a file that cannot be read as DICOM.
 _UID_BYTES = frozenset(b"0123456789.")

@@ -10,7 +10,6 @@ import filecmp
 import json
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Collection
 
 from scanner_mover.config import Settings
@@ -18,13 +17,11 @@ from scanner_mover.dcmtk import dcmdump
 from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError, reason
+from scanner_mover.signals import deferred
 from scanner_mover.site import STAGING_PREFIX, DataFolders, staging_left
+from scanner_mover.tags import SERIES_INSTANCE_UID, SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from scanner_mover.uid import is_uid
 
-SOP_CLASS_UID = "0008,0016"
-SOP_INSTANCE_UID = "0008,0018"
-STUDY_INSTANCE_UID = "0020,000d"
-SERIES_INSTANCE_UID = "0020,000e"
 # Pixel Data, Float Pixel Data, Double Float Pixel Data: DICOM PS3.3 sections C.7.6.3, C.7.6.24, C.7.6.25.
 PIXEL_DATA = ("7fe0,0010", "7fe0,0008", "7fe0,0009")
 
@@ -105,27 +102,27 @@ class Receiver:
         if problem is not None:
             raise problem
 
-    def file(self, staging: str) -> Counter[str]:
-        """File or set aside everything in STAGING and remove it; gives the number filed for each SeriesInstanceUID.
+    def file(self, staging: str) -> None:
+        """File or set aside everything in STAGING and remove it.
 
         Raises UnusableError when a file cannot be moved: it then stays in STAGING for the next pass.
         """
-        filed: Counter[str] = Counter()
         asked = self._asked | _asked_in(staging)
         problem: UnusableError | None = None
-        for dump in self._read(staging, _images_in(staging)):
-            try:
-                if series := self._file_one(staging, dump, asked):
-                    filed[series] += 1
-            except UnusableError as error:  # the others are filed all the same
-                problem = error
-        if problem is not None:
-            raise problem
-        self.discard_if_empty(staging)
-        return filed
+        try:
+            for dump in self._read(staging, _images_in(staging)):
+                try:
+                    self._file_one(staging, dump, asked)
+                except UnusableError as error:  # the others are filed all the same
+                    problem = error
+            if problem is not None:
+                raise problem
+        finally:
+            with deferred():  # also when a signal comes between the last image and this
+                self.discard_if_empty(staging)
 
-    def _file_one(self, staging: str, dump: Dump, asked: Collection[str]) -> str | None:
-        """File the image of DUMP, and give its SeriesInstanceUID, or set it aside."""
+    def _file_one(self, staging: str, dump: Dump, asked: Collection[str]) -> None:
+        """File the image of DUMP, or set it aside."""
         path = os.path.join(staging, dump.file)
         problem = _problem(dump)
         self.set_aside += problem is not None
@@ -134,9 +131,8 @@ class Receiver:
             problem = f"nobody asked for its study {study}"
         if problem is None and study and series and sop:
             self._into_raw(path, study, series, sop)
-            return series
-        self._set_aside(path, problem or "it has no UIDs")
-        return None
+        else:
+            self._set_aside(path, problem or "it has no UIDs")
 
     def discard_if_empty(self, staging: str) -> None:
         """Remove the folder STAGING if no image is left in it."""
