@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pydicom
 
+from tests.faults.table import Entry
 from tests.integration import invariants
 from tests.integration.invariants import Scanner
 from tests.support.objects import by_study, mr_series, uid
@@ -34,8 +35,10 @@ class Study(NamedTuple):
 class Scenario:
     """`site` and `scanner`, and what is requested there."""
 
-    def __init__(self, folder: Path, site: Site, scanner: Scanner) -> None:
+    def __init__(self, folder: Path, site: Site, scanner: Scanner, entry: Entry | None = None) -> None:
+        """`entry`: where passes are counted for the fault laboratory's table."""
         self.site = site
+        self._entry = entry
         self.scanner = scanner
         self.requested: list[str] = []
         self._acquired = folder / "acquired"
@@ -137,6 +140,8 @@ class Scenario:
         """What holds for every run, and the invariants."""
         assert done.returncode == exit_status, (done, self.site.log())
         assert "Traceback" not in done.stderr + self.site.log(), done.stderr
+        if self._entry is not None:
+            self._entry.count()
         invariants.check(self.site, self.scanner, self.requested)
 
     def report(self, *arguments: str, exit_status: int = 0, **more: Any) -> dict[str, Any]:
