@@ -1,17 +1,17 @@
 """Asking the scanner: many C-FIND queries in few associations, and again those that a broken one left unanswered."""
 
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import findscu
-from scanner_mover.dcmtk.dump2dcm import Query, images_of_series, make_query_file, series_of_study
+from scanner_mover.dcmtk.dump2dcm import Query, images_of_series, series_of_study
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.findscu import Found
 from scanner_mover.dcmtk.retry import ends_the_pass, is_worth_another_try, with_retries
 from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.query_files import QueryFiles
 from scanner_mover.tags import (
     IMAGES_IN_ACQUISITION,
     NUMBER_OF_SERIES_RELATED_INSTANCES,
@@ -53,22 +53,14 @@ class SeriesAnswer:
 class Asker:
     """Asks one scanner during one pass; works in a folder of its own."""
 
-    def __init__(self, tools: Toolbox, settings: Settings, work: str, retries: int) -> None:
+    def __init__(self, tools: Toolbox, settings: Settings, work: str, files: QueryFiles, retries: int) -> None:
         self._tools = tools
         self._settings = settings
         self._work = work
         self._retries = retries
-        self._query_files = 0
+        self._files = files
         #: The failure after which nothing else is worth asking in this pass.
         self.ended_by: Failure | None = None
-
-    def query_file(self, query: Query) -> str:
-        """Make the file for QUERY.
-
-        Raises UnusableError when dump2dcm cannot.
-        """
-        self._query_files += 1
-        return make_query_file(self._tools, query, os.path.join(self._work, f"query{self._query_files}"))
 
     def series(self, study_instance_uids: Sequence[str]) -> dict[str, StudyAnswer]:
         """Ask at SERIES level for each of the studies (R11)."""
@@ -96,7 +88,7 @@ class Asker:
     def _ask_some(self, queries: Sequence[Query], tags: Sequence[str]) -> list[Found]:
         if self.ended_by is not None:
             return [Found([], self.ended_by)] * len(queries)
-        files = [self.query_file(query) for query in queries]
+        files = [self._files.lasting(query) for query in queries]
         results: dict[int, Found] = {}
         left = list(range(len(queries)))
 

@@ -17,6 +17,7 @@ from scanner_mover.config import Settings
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import find_tools, version
 from scanner_mover.images import image_names
+from scanner_mover.query_files import QueryFiles
 from scanner_mover.site import DataFolders
 from scanner_mover.uid import is_uid
 
@@ -90,7 +91,7 @@ def audit(settings: Settings, closed: Sequence[ClosedStudy]) -> list[AuditedStud
     version(tools, "findscu")
     folders = DataFolders(settings.data_dir)
     with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
-        asker = Asker(tools, settings, work, settings.retries)
+        asker = Asker(tools, settings, work, QueryFiles(tools, work), settings.retries)
         answers = asker.series(sorted({one.study_instance_uid for one in closed}))
         listed = asker.images(
             [(uid, one.series_instance_uid) for uid, answer in answers.items() for one in answer.series]

@@ -8,7 +8,10 @@ from scanner_mover.clock import Moment
 
 @dataclass
 class SeriesKnowledge:
-    """One series, as the last pass saw it; `moved` is when its last C-MOVE with status Success ended."""
+    """One series, as the last pass saw it; `moved` is when its last C-MOVE with status Success ended.
+
+    `by_series`: asking for single images of it did not help, so it is asked for whole.
+    """
 
     moved: Moment | None = None
     received: int = 0
@@ -16,6 +19,7 @@ class SeriesKnowledge:
     complete: bool = False
     pulled: bool = False
     error: str | None = None
+    by_series: bool = False
 
 
 @dataclass
@@ -57,6 +61,7 @@ def from_json(value: Any) -> StudyKnowledge | None:
                 pulled=_a(one["pulled"], bool),
                 error=_optional(one["error"], str),
                 moved=_moment(one["moved"]),
+                by_series=_a(one.get("by_series", False), bool),
             )
             for uid, one in value["series"].items()
         }

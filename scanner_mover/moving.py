@@ -2,22 +2,27 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from scanner_mover import active_scans, clock, closing, decision, mpps
 from scanner_mover.active_scans import Request
 from scanner_mover.advice import advice
 from scanner_mover.asking import Asker, SeriesAnswer
+from scanner_mover.dcmtk.dump2dcm import Query, move_of_series, moves_of_images
 from scanner_mover.dcmtk.failure import Failure, Kind
+from scanner_mover.dcmtk.retry import ends_the_pass
 from scanner_mover.dcmtk.tool import find_tools, version
 from scanner_mover.decision import Outcome, Procedure, SeriesFacts
 from scanner_mover.errors import UnusableError
 from scanner_mover.images import image_names
 from scanner_mover.knowledge import SeriesKnowledge, StudyKnowledge
+from scanner_mover.mpps_index import Index
 from scanner_mover.pulling import Puller
+from scanner_mover.query_files import QueryFiles
 from scanner_mover.receiving import Receiver
 from scanner_mover.report import SeriesReport, StudyReport
 from scanner_mover.study import Study, Work
+from scanner_mover.uid import is_uid
 
 
 def move(work: Work) -> tuple[list[StudyReport], bool]:
@@ -43,9 +48,11 @@ class _Pass:
         self._tools = tools
         self._uids = uids
         self._receiver = Receiver(tools, settings, folders, uids, log)
-        self._asker = Asker(tools, settings, work.work, 0 if work.scanner_was_down else settings.retries)
-        self._puller = Puller(tools, settings, folders, self._asker, self._receiver, log, work.watcher)
+        self._files = files = QueryFiles(tools, work.work, work.query_files)
+        self._asker = Asker(tools, settings, work.work, files, 0 if work.scanner_was_down else settings.retries)
+        self._puller = Puller(tools, settings, folders, files, self._receiver, log, work.watcher)
         self._listed: dict[tuple[str, str], SeriesAnswer] = {}
+        self._by_image: set[tuple[str, str]] = set()
         self._no_more_pulls: str | None = None
 
     def run(self) -> tuple[list[StudyReport], bool]:
@@ -81,6 +88,7 @@ class _Pass:
                 self._log(str(error))
                 study.error, outcome = str(error), Outcome.ERROR
             reports.append(self._report(study, outcome))
+        self._files.forget_others()
         down = self._asker.ended_by is not None and self._asker.ended_by.kind is Kind.UNREACHABLE
         return reports, down
 
@@ -95,11 +103,13 @@ class _Pass:
         return sorted(self._work.requests, key=lambda one: knowledge[one.study_instance_uid].failed_at or 0.0)
 
     def _steps(self) -> dict[str, list[mpps.Step]]:
+        index = Index(self._work.mpps_index, self._folders.scanner)
         try:
-            steps, unreadable = mpps.steps_of(self._tools, self._folders.scanner, frozenset(self._uids))
+            steps, unreadable = mpps.steps_of(self._tools, self._folders.scanner, self._uids, index)
         except UnusableError as error:
             self._work.faults.unusable(str(error))
             return {}
+        index.save(os.path.join(self._work.work, "mpps.json"))
         for path in self._work.new_among("mpps", unreadable):
             self._log(f"{path} cannot be read as an MPPS file and names none of the requested studies")
         return steps
@@ -151,7 +161,9 @@ class _Pass:
             study.quiet = decision.is_quiet(since, asked_at, self._settings.quiet_seconds)
         known = study.knowledge.series
         this_pass = {
-            uid: SeriesKnowledge(known[uid].moved, known[uid].received) if uid in known else SeriesKnowledge()
+            uid: SeriesKnowledge(known[uid].moved, known[uid].received, by_series=known[uid].by_series)
+            if uid in known
+            else SeriesKnowledge()
             for uid in study.series
         }
         # What a scanner that is off does not tell is not forgotten.
@@ -208,7 +220,9 @@ class _Pass:
         try:
             # A study whose last pull failed is tried once a pass, until that goes well.
             set_aside = self._receiver.set_aside
-            failure = self._puller.pull(study.uid, uid, try_again=study.knowledge.failed_at is None)
+            failure = self._puller.pull(
+                study.uid, uid, lambda: self._missing(study, uid), try_again=study.knowledge.failed_at is None
+            )
             if self._receiver.set_aside > set_aside:
                 known.error = study.error = (
                     f"images that came are not whole and were set aside in {self._folders.rejected}"
@@ -231,8 +245,27 @@ class _Pass:
             self._scanner_fault(study, failure, None)
             if self._puller.ended_by is not None:
                 self._no_more_pulls = failure.text
+        before = series.received
         series = self._count(study, uid, series.expected)
         self._tell_count(study, series)
+        refused = failure is not None and failure.kind is Kind.REFUSED
+        if (study.uid, uid) in self._by_image and (refused or (failure is None and series.received == before)):
+            known.by_series = True
+            self._log(f"{name}, single images of it do not come: the whole series is asked for next time")
+
+    def _missing(self, study: Study, series_instance_uid: str) -> Iterable[Query]:
+        """What is to be sent of a series: the images that are missing, where some are here and the scanner lists it."""
+        one = study.uid, series_instance_uid
+        names = image_names(self._folders.series(*one))
+        if decision.are_named_by_uid(names) and not study.knowledge.series[series_instance_uid].by_series:
+            self._list_images([one])
+            listed = self._listed[one]
+            missing = sorted(filter(is_uid, decision.missing_by_name(listed.sop_instance_uids, names)))
+            if missing and listed.failure is None:
+                self._log(f"{study.uid}/{series_instance_uid}, asking for the {len(missing)} images that are missing")
+                self._by_image.add(one)
+                return moves_of_images(*one, missing)
+        return [move_of_series(*one)]
 
     def _check_by_name(self, study: Study) -> None:
         """Just before a request is closed: has every image that the scanner lists a file here (R22 b)?"""
@@ -277,7 +310,8 @@ class _Pass:
     def _scanner_fault(self, study: Study, failure: Failure, message: str | None) -> None:
         study.error = study.error or failure.text
         self._work.faults.scanner(advice(failure, self._settings))
-        if message is not None:
+        # A scanner that is off for a night is one fault, told when it begins and ends, not a line for each study.
+        if message is not None and not ends_the_pass(failure) and failure.text != study.knowledge.error:
             self._log(message)
 
     def _report(self, study: Study, outcome: Outcome) -> StudyReport:

@@ -4,13 +4,16 @@ An MPPS is a Modality Performed Procedure Step, DICOM PS3.3 section B.17; the mo
 procedure is over.
 """
 
+import contextlib
 import os
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from scanner_mover.dcmtk import dcmdump
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError, reason
+from scanner_mover.mpps_index import Index, Read
 from scanner_mover.tags import PERFORMED_PROCEDURE_STEP_END_TIME, SCHEDULED_STEP_ATTRIBUTES_SEQUENCE, STUDY_INSTANCE_UID
 
 # What may stand around a UID in the bytes of a file that cannot be read as DICOM.
@@ -26,45 +29,65 @@ class Step:
 
 
 def steps_of(
-    tools: Toolbox, folder: str, study_instance_uids: Collection[str]
+    tools: Toolbox, folder: str, study_instance_uids: Collection[str], index: Index
 ) -> tuple[dict[str, list[Step]], list[str]]:
     """The MPPS files in FOLDER that belong to each of STUDY_INSTANCE_UIDS; a study without one is not in the result.
 
-    A file that cannot be read counts, without an end time, for the studies whose UID stands in its bytes; the second
-    list has the paths of those that count for none.
+    A file that INDEX knows as it is now is not read. One that cannot be read counts, without an end time, for the
+    studies whose UID stands in its bytes; the second list has the paths of those that count for none.
 
     Raises UnusableError when FOLDER or a tool cannot be used. No FOLDER, no files.
     """
+    now_ns = time.time_ns()
     unreadable = []
     steps: dict[str, list[Step]] = {}
-    names = _regular_files(folder)
-    tags = (STUDY_INSTANCE_UID, PERFORMED_PROCEDURE_STEP_END_TIME)
-    for dump in dcmdump.dump(tools, folder, names, tags):
+    wanted = frozenset(study_instance_uids)
+
+    def found(name: str, read: Read) -> None:
+        for uid in wanted.intersection(read.study_instance_uids):
+            steps.setdefault(uid, []).append(Step(name, read.end_time))
+
+    to_read = {}
+    for name, status in _regular_files(folder).items():
+        known = index.get(name, status)
+        if known is None:
+            to_read[name] = status
+        else:
+            found(name, known)
+    for dump in dcmdump.dump(tools, folder, sorted(to_read), (STUDY_INSTANCE_UID, PERFORMED_PROCEDURE_STEP_END_TIME)):
         # One in which neither is found, such as one of nothing but zeros, is no MPPS file, though dcmdump read it.
         if dump.error is None and dump.elements:
-            ended = dump.one(PERFORMED_PROCEDURE_STEP_END_TIME)
             uids = {
                 *dump.all(STUDY_INSTANCE_UID),
                 *dump.all(STUDY_INSTANCE_UID, (SCHEDULED_STEP_ATTRIBUTES_SEQUENCE,)),
             }
+            read = Read(dump.one(PERFORMED_PROCEDURE_STEP_END_TIME), tuple(sorted(uids)))
+            index.put(dump.file, to_read[dump.file], read, now_ns)
         else:
-            ended, uids = None, _uids_in_bytes(os.path.join(folder, dump.file), study_instance_uids)
-            if not uids:
+            read = Read(None, tuple(_uids_in_bytes(os.path.join(folder, dump.file), wanted)))
+            if not read.study_instance_uids:
                 unreadable.append(os.path.join(folder, dump.file))
-        for uid in uids.intersection(study_instance_uids):
-            steps.setdefault(uid, []).append(Step(dump.file, ended))
+        found(dump.file, read)
+    for of_study in steps.values():
+        of_study.sort(key=lambda step: step.file)
     return steps, unreadable
 
 
-def _regular_files(folder: str) -> list[str]:
-    """The names of the files in FOLDER, not hidden ones, as the reference's `DIR/scanner/*`; links count."""
+def _regular_files(folder: str) -> dict[str, os.stat_result]:
+    """The files in FOLDER by name, not hidden ones, as the reference's `DIR/scanner/*`; links count."""
+    files = {}
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
+            for entry in entries:
+                # One that was taken away since the folder was read, or a link that leads nowhere, is none.
+                with contextlib.suppress(FileNotFoundError):
+                    if not entry.name.startswith(".") and entry.is_file():
+                        files[entry.name] = entry.stat()
     except FileNotFoundError:
-        return []
+        return {}
     except OSError as error:
         raise UnusableError(f"the folder {folder} cannot be read: {reason(error)}") from error
+    return files
 
 
 def _uids_in_bytes(path: str, study_instance_uids: Collection[str]) -> set[str]:

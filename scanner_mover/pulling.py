@@ -1,19 +1,19 @@
-"""Pulling one series: the C-MOVE, what it leaves in staging, the pause after it, and the line in the log."""
+"""Pulling one series: its C-MOVEs, what each leaves in staging, the pause after it, and the line in the log."""
 
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from scanner_mover.asking import Asker
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import movescu
-from scanner_mover.dcmtk.dump2dcm import move_of_series
+from scanner_mover.dcmtk.dump2dcm import Query
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.movescu import Moved
 from scanner_mover.dcmtk.retry import ends_the_pass, is_worth_another_try, with_retries
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import Ended, UnusableError, reason
+from scanner_mover.query_files import QueryFiles
 from scanner_mover.receiving import Receiver
 from scanner_mover.signals import deferred
 from scanner_mover.site import DataFolders
@@ -31,7 +31,7 @@ class Puller:
         tools: Toolbox,
         settings: Settings,
         folders: DataFolders,
-        asker: Asker,
+        files: QueryFiles,
         receiver: Receiver,
         log: Callable[[str], None],
         watcher: Watcher,
@@ -39,7 +39,7 @@ class Puller:
         self._tools = tools
         self._settings = settings
         self._folders = folders
-        self._asker = asker
+        self._files = files
         self._receiver = receiver
         self._log = log
         self._watcher = watcher
@@ -50,10 +50,18 @@ class Puller:
         #: The failure after which nothing else is worth pulling in this pass.
         self.ended_by: Failure | None = None
 
-    def pull(self, study_instance_uid: str, series_instance_uid: str, *, try_again: bool) -> Failure | None:
-        """Have one series sent, with the retries that are worth it; gives the failure that is left, None for Success.
+    def pull(
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        queries: Callable[[], Iterable[Query]],
+        *,
+        try_again: bool,
+    ) -> Failure | None:
+        """Have one series, or some images of it, sent; gives the failure that is left, None for Success.
 
-        Raises UnusableError when there is no room, or something here cannot be used.
+        QUERIES gives what is to be sent, and is called again for each of the retries that are worth it: what came
+        meanwhile is not asked for twice. Raises UnusableError when there is no room, or something here cannot be used.
         """
         if self.ended_by is not None:
             return self.ended_by
@@ -61,14 +69,16 @@ class Puller:
         if self._settings.receive:
             self._receiver.need_place(study_instance_uid, series_instance_uid)
         self.is_stuck = True
-        query = self._asker.query_file(move_of_series(study_instance_uid, series_instance_uid))
-        moved = with_retries(
-            lambda: self._move(study_instance_uid, series_instance_uid, query),
-            lambda result: result.failure,
-            self._retries if try_again else 0,
-        )
+
+        def attempt() -> Failure | None:
+            for query in queries():
+                moved = self._move(study_instance_uid, series_instance_uid, self._files.once(query))
+                if moved.failure is not None:
+                    return moved.failure
+            return None
+
+        failure = with_retries(attempt, lambda failure: failure, self._retries if try_again else 0)
         self.is_stuck = False
-        failure = moved.failure
         if failure is None:
             self._stalls = 0
             return None
@@ -102,6 +112,7 @@ class Puller:
                     self._receiver.drop_cut_short(staging)
                     self._receiver.discard_if_empty(staging)
             raise
+        ended = time.monotonic()
         self._log(
             f"C-MOVE {study_instance_uid} {series_instance_uid}"
             f"{'' if moved.failure is None else ' failed'}: {moved.status} ({moved.seconds:.1f} s)"
@@ -111,7 +122,8 @@ class Puller:
                 self._receiver.drop_cut_short(staging)
             self._receiver.file(staging)
         if moved.sent:
-            time.sleep(settings.settle_seconds)
+            # What came was filed in the pause: the console rests all the same.
+            time.sleep(max(0.0, ended + settings.settle_seconds - time.monotonic()))
         return moved
 
     def _need_room(self) -> None:

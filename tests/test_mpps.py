@@ -1,7 +1,9 @@
 """Which procedures have ended, by real MPPS files that the real dcmdump reads (R19 to R21)."""
 
+import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pydicom
@@ -12,6 +14,7 @@ from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.decision import Procedure, procedure
 from scanner_mover.errors import UnusableError
 from scanner_mover.mpps import Step, steps_of
+from scanner_mover.mpps_index import Index
 from tests.support import objects
 from tests.support.site import Site, real_tools
 
@@ -37,10 +40,15 @@ def steps(tools, folder):
     """The steps that each of the studies has, as {study: {file: end time}}, and the files that count for none."""
 
     def steps(*studies: str) -> tuple[dict[str, dict[str, str | None]], list[str]]:
-        found, ignored = steps_of(tools, str(folder), studies or (STUDY,))
+        found, ignored = steps_of(tools, str(folder), studies or (STUDY,), nothing_known(folder))
         return {uid: {step.file: step.end_time for step in of} for uid, of in found.items()}, ignored
 
     return steps
+
+
+def nothing_known(folder: Path) -> Index:
+    """An index that is kept nowhere."""
+    return Index(None, str(folder))
 
 
 def write(folder: Path, name: str = "step", study: str = STUDY, ended: bool | str | None = True, **more: bool) -> Path:
@@ -151,7 +159,7 @@ def test_R20_a_study_without_a_file_is_not_there(steps, folder):
 
 
 def test_R20_without_the_folder_no_study_has_a_file(tools, tmp_path):
-    assert steps_of(tools, str(tmp_path / "none"), (STUDY,)) == ({}, [])
+    assert steps_of(tools, str(tmp_path / "none"), (STUDY,), nothing_known(tmp_path / "none")) == ({}, [])
 
 
 # R21
@@ -248,7 +256,7 @@ def test_R21_a_good_file_between_bad_ones_is_read(steps, folder):
 @pytest.mark.parametrize("name", ["line\nbreak", "\udcff\udcfe"], ids=ascii)
 def test_R21_a_running_step_whose_name_can_be_no_argument_is_not_overlooked(tools, folder, name):
     write(folder, "plain", ended=False).rename(folder / name)
-    assert steps_of(tools, str(folder), (STUDY,)) == ({STUDY: [Step(name, None)]}, [])
+    assert steps_of(tools, str(folder), (STUDY,), nothing_known(folder)) == ({STUDY: [Step(name, None)]}, [])
 
 
 def test_R21_an_unreadable_file_is_logged_once(tmp_path):
@@ -265,7 +273,7 @@ def test_R21_an_unreadable_file_is_logged_once(tmp_path):
 def test_a_folder_that_cannot_be_read_is_named(tools, folder):
     (folder / "file").touch()
     with pytest.raises(UnusableError, match=r"the folder .*/file cannot be read: Not a directory"):
-        steps_of(tools, str(folder / "file"), (STUDY,))
+        steps_of(tools, str(folder / "file"), (STUDY,), nothing_known(folder / "file"))
 
 
 # What is told of it
@@ -288,3 +296,109 @@ def test_R20_R21_what_the_log_and_the_report_say(tmp_path, files, message, word)
         site.mpps(STUDY, ended=ended, name=f"step{number}")
     assert [study["procedure"] for study in site.report()["studies"]] == [word]
     assert message.format(study=STUDY, data=site.data) in site.messages()
+
+
+# What is remembered
+
+
+@pytest.fixture
+def remembered(tools, folder, tmp_path, monkeypatch):
+    """As `steps`, with an index in a file; also gives which files dcmdump was given. It is three seconds later."""
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3_000_000_000)
+    given: list[str] = []
+
+    class Watched(Toolbox):
+        def run(self, name, arguments, **more):
+            given.extend(argument for argument in arguments if argument.startswith("./"))
+            return super().run(name, arguments, **more)
+
+    def steps(*studies: str) -> tuple[dict[str, dict[str, str | None]], list[str]]:
+        given.clear()
+        index = Index(str(tmp_path / "index.json"), str(folder))
+        found, _ = steps_of(Watched(tools.paths, tools.environment), str(folder), studies or (STUDY,), index)
+        index.save(str(tmp_path / "part"))
+        assert not (tmp_path / "part").exists()
+        return {uid: {step.file: step.end_time for step in of} for uid, of in found.items()}, sorted(given)
+
+    return steps
+
+
+def test_R19_a_file_that_did_not_change_is_not_read_again(remembered, folder):
+    write(folder, "one")
+    write(folder, "two", study=OTHER, ended=False)
+    assert remembered() == ({STUDY: {"one": END}}, ["./one", "./two"])
+    assert remembered() == ({STUDY: {"one": END}}, [])
+    assert remembered(OTHER) == ({OTHER: {"two": None}}, [])
+
+
+def test_R21_one_that_changed_is_read_again_also_with_its_old_size_and_time(remembered, folder):
+    path = write(folder, "step", ended="104500")
+    remembered()
+    status = path.stat()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"104500", b"235959"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert remembered() == ({STUDY: {"step": "235959"}}, ["./step"])
+
+
+def test_R21_one_that_replaced_it_is_read_and_one_that_went_is_forgotten(remembered, folder, tmp_path):
+    write(folder, "step", ended=False)
+    assert remembered() == ({STUDY: {"step": None}}, ["./step"])
+    os.replace(write(tmp_path, "new"), folder / "step")
+    assert remembered() == ({STUDY: {"step": END}}, ["./step"])
+    (folder / "step").unlink()
+    assert remembered() == ({}, [])
+    assert json.loads((tmp_path / "index.json").read_text())["files"] == {}
+
+
+def test_R21_one_that_cannot_be_read_is_looked_at_in_every_pass(remembered, folder):
+    (folder / "bad").write_bytes(STUDY.encode())
+    for _ in range(2):
+        assert remembered() == ({STUDY: {"bad": None}}, ["./bad"])
+    assert remembered(OTHER) == ({}, ["./bad"])
+
+
+def test_one_that_was_just_written_is_not_remembered(remembered, folder, monkeypatch):
+    monkeypatch.undo()
+    write(folder, "step")
+    for _ in range(2):
+        assert remembered() == ({STUDY: {"step": END}}, ["./step"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"version": 0}', '{"version": 1, "folder": "/x", "files": {}}', "[" * 100_000, "\0" * 50],
+)
+def test_an_index_that_is_broken_is_made_anew(remembered, folder, tmp_path, text):
+    write(folder, "step")
+    remembered()
+    (tmp_path / "index.json").write_text(text)
+    assert remembered() == ({STUDY: {"step": END}}, ["./step"])
+    assert remembered() == ({STUDY: {"step": END}}, [])
+
+
+@pytest.mark.parametrize("entry", [None, [], "x", [1, "1", []], ["x", 1, []], ["x", "1", [1]], ["x", "1", "1.2"]])
+def test_an_entry_that_is_broken_is_read_again(remembered, folder, tmp_path, entry):
+    write(folder, "step")
+    remembered()
+    index = json.loads((tmp_path / "index.json").read_text())
+    index["files"] = dict.fromkeys(index["files"], entry)
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    assert remembered() == ({STUDY: {"step": END}}, ["./step"])
+
+
+def test_the_index_of_another_folder_is_not_used(remembered, folder, tmp_path):
+    write(folder, "step")
+    remembered()
+    index = json.loads((tmp_path / "index.json").read_text())
+    (tmp_path / "index.json").write_text(json.dumps(index | {"folder": str(tmp_path)}))
+    assert remembered() == ({STUDY: {"step": END}}, ["./step"])
+
+
+def test_no_name_of_a_file_is_kept(remembered, folder, tmp_path):
+    write(folder, "Family^Given")
+    remembered()
+    assert "Family" not in (tmp_path / "index.json").read_text()
+    assert (tmp_path / "index.json").stat().st_size > 100

@@ -4,6 +4,7 @@ Levels and keys: DICOM PS3.4 sections C.4.1.1, C.4.2.1 and C.6.2.1 (study root).
 """
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,10 +16,19 @@ from scanner_mover.uid import is_uid
 
 _STALL_SECONDS = 30.0
 
+# A list of UIDs is one value of a data element with a 16-bit length (DICOM PS3.5 section 7.1.2).
+_MOST_UIDS = 1000
+_MOST_BYTES = 65534
+# dump2dcm itself takes 4,096 characters a line.
+_LONGEST_LINE = "131072"
+
 
 @dataclass(frozen=True)
 class Query:
-    """A template and the values that go into it; a value whose name ends in `_uid` is a UID or empty."""
+    """A template and the values that go into it.
+
+    A value whose name ends in `_uid` is a UID or empty, in `_uids` a list of UIDs.
+    """
 
     template: str
     values: tuple[tuple[str, str], ...]
@@ -32,6 +42,10 @@ class Query:
             if name.endswith("_uid"):
                 if value and not is_uid(value):
                     raise ValueError(f"not a UID: {value!r}")
+            elif name.endswith("_uids"):
+                # Never empty: a server takes that for the whole series.
+                if not all(map(is_uid, value.split("\\"))):
+                    raise ValueError(f"not a list of UIDs: {value!r}")
             elif not value.isprintable() or "\\" in value:
                 raise ValueError(f"not a single printable value: {value!r}")
         return _template(self.template).substitute(dict(self.values))
@@ -50,6 +64,27 @@ def images_of_series(study_instance_uid: str, series_instance_uid: str) -> Query
 def move_of_series(study_instance_uid: str, series_instance_uid: str) -> Query:
     """C-MOVE, level SERIES: one series, with its study as the standard asks (R15)."""
     return Query("series_move.dump", _series(study_instance_uid, series_instance_uid))
+
+
+def moves_of_images(
+    study_instance_uid: str, series_instance_uid: str, sop_instance_uids: Iterable[str]
+) -> Iterator[Query]:
+    """C-MOVE, level IMAGE: some images of one series, in as many queries as their list takes."""
+    batch: list[str] = []
+    size = 0
+    for uid in sop_instance_uids:
+        if batch and (len(batch) == _MOST_UIDS or size + 1 + len(uid) > _MOST_BYTES):
+            yield _move_of_images(study_instance_uid, series_instance_uid, batch)
+            batch, size = [], 0
+        batch.append(uid)
+        size += 1 + len(uid)
+    if batch:
+        yield _move_of_images(study_instance_uid, series_instance_uid, batch)
+
+
+def _move_of_images(study_instance_uid: str, series_instance_uid: str, sop_instance_uids: Iterable[str]) -> Query:
+    series = _series(study_instance_uid, series_instance_uid)
+    return Query("image_move.dump", (*series, ("sop_instance_uids", "\\".join(sop_instance_uids))))
 
 
 def _series(study_instance_uid: str, series_instance_uid: str) -> tuple[tuple[str, str], ...]:
@@ -72,7 +107,7 @@ def make_query_file(tools: Toolbox, query: Query, path: str) -> str:
             file.write(query.text())
     except OSError as error:
         raise UnusableError(f"{text} cannot be written: {error.strerror}") from error
-    run = tools.run("dump2dcm", ["+te", text, dicom], stall_seconds=_STALL_SECONDS)
+    run = tools.run("dump2dcm", ["+te", "+l", _LONGEST_LINE, text, dicom], stall_seconds=_STALL_SECONDS)
     if run.exit_status or not os.path.isfile(dicom):
         said = (run.err or run.out or ["it said nothing"])[-1]
         raise UnusableError(f"dump2dcm made no query file in {os.path.dirname(path)}: {said}")

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRLittleEndian
 
-from scanner_mover.dcmtk.dump2dcm import Query, images_of_series, make_query_file, move_of_series, series_of_study
+from scanner_mover.dcmtk.dump2dcm import (
+    Query,
+    images_of_series,
+    make_query_file,
+    move_of_series,
+    moves_of_images,
+    series_of_study,
+)
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 from scanner_mover.uid import is_uid
@@ -58,6 +65,40 @@ def test_R15_a_series_to_move_is_named_with_its_study(tools, tmp_path):
         "StudyInstanceUID": STUDY,
         "SeriesInstanceUID": SERIES,
     }
+
+
+def test_R15_R22_images_to_move_are_named_with_their_series_and_study(tools, tmp_path):
+    uids = [f"{SERIES}.{number}" for number in range(1, 4)]
+    (query,) = moves_of_images(STUDY, SERIES, uids)
+    made = pydicom.dcmread(make_query_file(tools, query, str(tmp_path / "query")))
+    assert (made.QueryRetrieveLevel, made.StudyInstanceUID, made.SeriesInstanceUID) == ("IMAGE", STUDY, SERIES)
+    assert list(made.SOPInstanceUID) == uids
+
+
+@pytest.mark.parametrize(("number", "length"), [(1, 64), (999, 5), (1000, 64), (1001, 9), (2500, 64), (3000, 7)])
+def test_lists_of_images_are_no_longer_than_a_server_takes(tools, tmp_path, number, length):
+    uids = [f"1.{index:0{length - 2}}" for index in range(number)]
+    found = []
+    for index, query in enumerate(moves_of_images(STUDY, SERIES, iter(uids))):
+        with pydicom.config.disable_value_validation():
+            made = pydicom.dcmread(make_query_file(tools, query, str(tmp_path / f"query{index}")))
+            value = made["SOPInstanceUID"].value
+        batch = [value] if isinstance(value, str) else list(value)
+        assert len(batch) <= 1000
+        assert len("\\".join(batch)) <= 65534
+        found += batch
+    assert found == uids
+
+
+def test_an_empty_list_of_images_asks_for_nothing():
+    assert list(moves_of_images(STUDY, SERIES, [])) == []
+
+
+@pytest.mark.parametrize("uid", ["", "x", "1.2\\", "*", "1.2]\n(0008,0052) CS [STUDY"])
+def test_R10_what_is_no_uid_gets_into_no_list(uid):
+    (query,) = moves_of_images(STUDY, SERIES, [STUDY, uid])
+    with pytest.raises(ValueError, match="not a list of UIDs"):
+        query.text()
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
