@@ -6,7 +6,6 @@ from typing import Annotated, Optional
 import typer
 
 from scanner_mover import __version__
-from scanner_mover.output import keep_standard_streams
 
 app = typer.Typer(
     help="Moves requested studies from an MRI scanner's console to this server, with DCMTK.",
@@ -232,9 +231,3 @@ def demo(
     from scanner_mover.commands.demo import run
 
     raise typer.Exit(run(keep))
-
-
-def main() -> None:
-    """The console script `scanner-mover`."""
-    keep_standard_streams()
-    app(prog_name="scanner-mover")

@@ -32,7 +32,8 @@ from tests.support.process import environment
 BIN = Path(sys.executable).parent
 _SECONDS_BETWEEN_LOOKS = 0.01
 _SAY_HELD = "import time; print('held', flush=True); time.sleep(600)"
-_NOT_INHERITED = {"SCANNER_MOVER_CONFIG", "SERVERDIR", "LC_ALL", "TZ"}
+# The last one would have each run compile the whole program, which pip does once.
+_NOT_INHERITED = {"SCANNER_MOVER_CONFIG", "SERVERDIR", "LC_ALL", "TZ", "PYTHONDONTWRITEBYTECODE"}
 
 # Says which version it is, then leaves its number and never ends.
 _HANGING_FINDSCU = """
