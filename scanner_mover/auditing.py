@@ -15,7 +15,7 @@ from scanner_mover import decision
 from scanner_mover.asking import Asker, FoundSeries, SeriesAnswer
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk.failure import Failure, Kind
-from scanner_mover.dcmtk.tool import find_tools, version
+from scanner_mover.dcmtk.tool import find_tools
 from scanner_mover.images import image_names
 from scanner_mover.query_files import QueryFiles
 from scanner_mover.site import DataFolders
@@ -88,7 +88,6 @@ def audit(settings: Settings, closed: Sequence[ClosedStudy]) -> list[AuditedStud
     Raises UnusableError when a tool or a folder cannot be used.
     """
     tools = find_tools()
-    version(tools, "findscu")
     folders = DataFolders(settings.data_dir)
     with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
         asker = Asker(tools, settings, work, QueryFiles(tools, work), settings.retries)

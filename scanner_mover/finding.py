@@ -15,7 +15,7 @@ from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.dump2dcm import Query, make_query_file
 from scanner_mover.dcmtk.failure import Failure
 from scanner_mover.dcmtk.retry import with_retries
-from scanner_mover.dcmtk.tool import Toolbox, find_tools, version
+from scanner_mover.dcmtk.tool import Toolbox, find_tools
 from scanner_mover.tags import SPECIFIC_CHARACTER_SET
 
 STUDY_KEYWORDS = (
@@ -88,7 +88,6 @@ def find(settings: Settings, wanted: Wanted, limit: int | None) -> Answer:
     """
     wanted.query().text()  # a value that cannot be sent is told before anything is looked for
     tools = find_tools()
-    version(tools, "findscu")
     with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
 
         def ask(queries: Sequence[Query], keywords: Sequence[str], most: int | None) -> list[_Asked]:

@@ -11,7 +11,7 @@ from scanner_mover.asking import Asker, SeriesAnswer
 from scanner_mover.dcmtk.dump2dcm import Query, move_of_series, moves_of_images
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.retry import ends_the_pass
-from scanner_mover.dcmtk.tool import find_tools, version
+from scanner_mover.dcmtk.tool import find_tools
 from scanner_mover.decision import Outcome, Procedure, SeriesFacts
 from scanner_mover.errors import UnusableError
 from scanner_mover.images import image_names
@@ -40,7 +40,6 @@ class _Pass:
         self._folders = folders = work.folders
         self._log = log = work.log
         tools = find_tools()
-        version(tools, "findscu")
         if work.closes and not work.dry_run:
             for folder in (folders.active_scans, folders.finished_scans, folders.failed_scans):
                 active_scans.make_folder(folder)

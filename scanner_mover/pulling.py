@@ -105,6 +105,7 @@ class Puller:
                 staging=staging,
                 progress=lambda: _size(watched),
                 on_image=self._watcher.image,
+                meanwhile=None if staging is None else lambda: self._receiver.file_whole(staging),
             )
         except (Ended, UnusableError):
             if staging is not None:

@@ -25,6 +25,9 @@ from scanner_mover.uid import is_uid
 # Pixel Data, Float Pixel Data, Double Float Pixel Data: DICOM PS3.3 sections C.7.6.3, C.7.6.24, C.7.6.25.
 PIXEL_DATA = ("7fe0,0010", "7fe0,0008", "7fe0,0009")
 
+# So many images are worth a look while others arrive.
+_WORTH_A_LOOK = 32
+
 # Which studies a staging folder's images were asked for; hidden, so it is no image.
 _ASKED = ".asked.json"
 _CHOWN = "give it to the user that runs this program, or make room"
@@ -51,6 +54,7 @@ class Receiver:
         self._log = log
         #: How many images of studies that were asked for had to be set aside.
         self.set_aside = 0
+        self._left_for_the_end: set[str] = set()
 
     def new_staging(self) -> str:
         """Make a new, empty folder that only we may enter, on the file system of `site/raw`.
@@ -58,6 +62,7 @@ class Receiver:
         Raises UnusableError when it cannot be made.
         """
         raw = self._folders.raw
+        self._left_for_the_end.clear()
         try:
             os.makedirs(raw, exist_ok=True)
             parent = self._folders.site
@@ -101,6 +106,22 @@ class Receiver:
                 problem = error
         if problem is not None:
             raise problem
+
+    def file_whole(self, staging: str) -> None:
+        """File what is whole in STAGING while movescu still writes there; what is not, or not yet, stays.
+
+        Raises UnusableError when an image cannot be moved.
+        """
+        names = [name for name in _images_in(staging) if name not in self._left_for_the_end]
+        if len(names) <= _WORTH_A_LOOK:
+            return
+        # movescu writes one file at a time: the newest one is left to it.
+        names.remove(_newest(staging, names))
+        for dump in self._read(staging, names):
+            if _problem(dump) is None and dump.one(STUDY_INSTANCE_UID) in self._asked:
+                self._file_one(staging, dump, self._asked)
+            else:
+                self._left_for_the_end.add(dump.file)
 
     def file(self, staging: str) -> None:
         """File or set aside everything in STAGING and remove it.
@@ -151,7 +172,7 @@ class Receiver:
             names = _images_in(staging)
             if not names:
                 return
-            newest = max(names, key=lambda name: os.stat(os.path.join(staging, name)).st_mtime_ns)
+            newest = _newest(staging, names)
             dump = self._read(staging, [newest])[0]
             if dump.error == dcmdump.NOTHING_SAID:
                 return  # it could not be looked at, which says nothing of it
@@ -213,6 +234,11 @@ class Receiver:
         except OSError as error:
             raise UnusableError(f"{self._folders.rejected} cannot be written: {reason(error)}") from error
         self._log(f"set aside {kept}: {problem}")
+
+
+def _newest(staging: str, names: list[str]) -> str:
+    """The file among NAMES that was written last."""
+    return max(names, key=lambda name: os.stat(os.path.join(staging, name)).st_mtime_ns)
 
 
 def _images_in(staging: str) -> list[str]:

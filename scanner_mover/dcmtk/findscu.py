@@ -15,7 +15,7 @@ from scanner_mover.dcmtk import dcmdump, failure
 from scanner_mover.dcmtk.association import address, options, whole_seconds
 from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.failure import Failure, Kind
-from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.dcmtk.tool import Toolbox, version
 
 _SENDING = re.compile(r"I: Sending Find Request.*")
 _ANSWER = re.compile(r"I: Received Find Response \d+ .*")
@@ -70,7 +70,7 @@ def find(
 
     FOLDER is new and empty; the answers are written there. Gives one `Found` for each query; those that were not
     answered any more when the association ended carry its failure. Of each query's answers at most `most_read` are
-    read. Raises UnusableError when a tool cannot run.
+    read. Raises UnusableError when a tool cannot run or is too old.
     """
     output = ["-td", whole_seconds(settings.response_timeout_seconds), "-X", "-od", folder]
     run = tools.run(
@@ -80,6 +80,8 @@ def find(
     )
     lines = run.err + run.out
     asked = parse(lines)
+    if not asked and run.ended is None:
+        version(tools, "findscu")  # one that is too old says nothing that is understood (R12)
     names = [name for query in asked for name in query.files[:most_read]]
     read = {dump.file: dump for dump in dcmdump.dump(tools, folder, names, tags)}
     trouble = failure.of_lines(lines) if run.ended is None else Failure(Kind.STALLED, run.ended)

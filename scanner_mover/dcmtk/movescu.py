@@ -55,6 +55,7 @@ def move(
     staging: str | None,
     progress: Callable[[], Any],
     on_image: Callable[[], None],
+    meanwhile: Callable[[], None] | None = None,
 ) -> Moved:
     """Send the query file QUERY as a C-MOVE whose images go to our own AE title.
 
@@ -63,7 +64,8 @@ def move(
     same; movescu's own `-td` is not used, because with another receiver it would end a retrieve whose images do
     arrive.
 
-    `on_image` is called, from another thread, each time that movescu tells of one more image.
+    `on_image` is called, from another thread, each time that movescu tells of one more image; `meanwhile` now and then
+    while it runs.
 
     Raises UnusableError when movescu cannot run or the port is taken.
     """
@@ -76,6 +78,7 @@ def move(
         stall_seconds=settings.retrieve_stall_seconds,
         progress=progress,
         on_line=lambda line: on_image() if image.match(line) else None,
+        meanwhile=meanwhile,
     )
     seconds = time.monotonic() - began
     lines = run.err + run.out

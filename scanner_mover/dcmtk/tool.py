@@ -27,6 +27,8 @@ INSTALL = "install DCMTK (Debian, Ubuntu: apt-get install dcmtk)"
 
 # Seconds between asking a tool to end and killing it.
 _GRACE_SECONDS = 2.0
+# Seconds between two looks at what a tool has done so far.
+_MEANWHILE_SECONDS = 0.25
 # No tool prints more than this by itself; one that does is broken and is ended.
 _MOST_BYTES = 256 * 1024 * 1024
 _MOST_LINE = 1024 * 1024
@@ -72,12 +74,13 @@ class Toolbox:
         stall_seconds: float,
         progress: Callable[[], Any] | None = None,
         on_line: Callable[[str], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Run:
         """Run the tool NAME with ARGUMENTS in FOLDER and wait for its end.
 
         It is ended when for `stall_seconds` it printed nothing and the value of `progress` stayed the same.
-        `on_line` gets each line, in another thread, and must not raise.
-        Whatever way this is left, no process of the tool's is.
+        `on_line` gets each line, in another thread, and must not raise. `meanwhile` is called now and then while the
+        tool runs; when it raises, the tool is ended. Whatever way this is left, no process of the tool's is.
 
         Raises UnusableError when the tool cannot be started or has no data dictionary.
         """
@@ -89,6 +92,8 @@ class Toolbox:
                 on_line(line)
 
         with self.started(name, arguments, folder, heard, stall_seconds=stall_seconds, progress=progress) as child:
+            while meanwhile is not None and not child.falls_silent(_MEANWHILE_SECONDS):
+                meanwhile()
             child.wait()
         run.exit_status, run.ended = child.exit_status, child.ended
         if any(_NO_DICTIONARY.search(line) for line in run.err + run.out):
@@ -185,6 +190,7 @@ class Child:
         self._stall_seconds = stall_seconds
         self._progress = progress
         self._over = threading.Event()
+        self._silent = threading.Event()
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
 
@@ -192,6 +198,10 @@ class Child:
     def exit_status(self) -> int:
         """The exit status, or the negative number of the signal that ended it; waits for its end."""
         return int(self._process.exit_code)
+
+    def falls_silent(self, seconds: float) -> bool:
+        """Wait at most SECONDS for it to close its streams, as it does when it ends; gives whether it has."""
+        return self._silent.wait(seconds)
 
     def wait(self) -> None:
         """Wait until it ends by itself or is ended by the thread."""
@@ -240,6 +250,7 @@ class Child:
                     poll.unregister(stream)
                     left.remove(stream)
             if not left:
+                self._silent.set()
                 self._over.wait(tick)
             size = sum(lines.size for lines in self._streams.values())
             if size > _MOST_BYTES:
@@ -251,6 +262,7 @@ class Child:
                     seen, since = now, time.monotonic()
                 elif time.monotonic() - since >= self._stall_seconds:
                     self._stop(f"ended: no progress for {self._stall_seconds:g} seconds")
+        self._silent.set()
         for stream, lines in self._streams.items():
             os.close(stream)
             lines.flush()

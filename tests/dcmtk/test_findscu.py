@@ -114,6 +114,9 @@ TAGS = ["0020,000d", "0020,000e"]
 PLAYS_A_TEXT = """
 import os, shutil, sys
 here = os.path.dirname(sys.argv[0])
+if "--version" in sys.argv:
+    print(open(os.path.join(here, "text")).readline())
+    sys.exit()
 with open(os.path.join(here, "arguments"), "w") as file:
     file.write("\\n".join(sys.argv[1:]))
 for name in os.listdir(os.path.join(here, "answers")):
@@ -185,9 +188,18 @@ def test_R14_an_answer_that_cannot_be_read_is_a_failure(plays, text, files):
 
 
 def test_R14_a_silent_findscu_is_a_failure_for_every_query(plays):
-    found = plays("", queries=3)
+    found = plays("$dcmtk: findscu v3.6.7 2022-04-22 $", queries=3)
     assert [one.answers for one in found] == [[], [], []]
     assert all(one.failure is not None for one in found)
+
+
+@pytest.mark.parametrize(
+    ("says", "named"),
+    [("$dcmtk: findscu v3.6.0 2011-01-06 $", "is DCMTK 3.6.0: 3.6.1 or newer"), ("", "which version")],
+)
+def test_R12_one_that_is_too_old_is_named_once_nothing_is_understood(plays, says, named):
+    with pytest.raises(UnusableError, match=named):
+        plays(says)
 
 
 @versions
