@@ -8,6 +8,7 @@ from scanner_mover import active_scans, clock, closing, decision, mpps
 from scanner_mover.active_scans import Request
 from scanner_mover.advice import advice
 from scanner_mover.asking import Asker, SeriesAnswer
+from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import find_tools, version
 from scanner_mover.decision import Outcome, Procedure, SeriesFacts
@@ -23,7 +24,8 @@ from scanner_mover.study import Study, Work
 def move(work: Work) -> tuple[list[StudyReport], bool]:
     """Make one pass over the requests of WORK; gives what became of each, and whether the scanner cannot be reached.
 
-    Raises UnusableError when nothing can be done at all: no tools, folders that cannot be written.
+    Raises UnusableError when nothing can be done at all: no tools, folders that cannot be written; ConfigurationError
+    when `tls` cannot be used.
     """
     return _Pass(work).run()
 
@@ -36,6 +38,8 @@ class _Pass:
         self._log = log = work.log
         tools = find_tools()
         version(tools, "findscu")
+        tls.check_files(settings)
+        tls.check_tools(tools, settings, ("findscu", "movescu"))
         if work.closes and not work.dry_run:
             for folder in (folders.active_scans, folders.finished_scans, folders.failed_scans):
                 active_scans.make_folder(folder)
