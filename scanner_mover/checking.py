@@ -5,6 +5,7 @@ import os
 import pwd
 import shlex
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -290,6 +291,8 @@ def _port(settings: Settings) -> Findings:
 def _scanner(settings: Settings) -> Findings:
     tools: Toolbox = find_tools((*TOOLS, _ECHOSCU))
     tls.check_files(settings)
+    if settings.tls is not None and os.stat(settings.tls.key).st_mode & stat.S_IRWXO:
+        yield _fix(f"{settings.tls.place}.key can be read by everybody: chmod o= {shlex.quote(settings.tls.key)}")
     failure = echo(tools, settings)
     if failure is not None:
         yield _fix(f"C-ECHO: {advice(failure, settings)}")

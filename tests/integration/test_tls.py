@@ -185,6 +185,13 @@ class TestAToolThatLacksIt:
         assert "the scanner answers a C-FIND" in check(site).ok
 
 
+def test_a_key_that_everybody_can_read_is_named(site: Site, ours: Certificate) -> None:
+    ours.key.chmod(0o644)
+    assert check(site).named("can be read by everybody").endswith(f"chmod o= {ours.key}")
+    ours.key.chmod(0o640)
+    assert not any("by everybody" in line for line in check(site).fix)
+
+
 def unreadable(path: Path) -> None:
     path.unlink()
 
