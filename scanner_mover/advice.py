@@ -1,7 +1,7 @@
 """A failure between us and the scanner as one line for the person on call: what is wrong, and what to do."""
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk.failure import Failure, Kind
+from scanner_mover.dcmtk.failure import PEER_HUNG_UP, Failure, Kind
 
 
 def advice(failure: Failure, settings: Settings) -> str:
@@ -9,7 +9,19 @@ def advice(failure: Failure, settings: Settings) -> str:
     scanner = f"scanner {settings.called_ae_title} at {settings.host}:{settings.port}"
     own = settings.calling_ae_title
     port = f"port {settings.receive_port}" if settings.receive else "the port of the program that receives"
-    if failure.kind is Kind.UNREACHABLE:
+    if failure.kind is Kind.UNREACHABLE and PEER_HUNG_UP in failure.text:
+        what = "hangs up at once"
+        if settings.tls is None:
+            todo = "does SCANNERPORT take TLS only? then set SCANNER_MOVER.tls; else the scanner's log says why"
+        else:
+            todo = f"it must trust our certificate, {settings.tls.certificate} (SCANNER_MOVER.tls.certificate)"
+    elif failure.kind is Kind.INSECURE:
+        what = "and we make no secure connection"
+        todo = (
+            "SCANNERPORT must be its port for TLS, and SCANNER_MOVER.tls.authorities must hold who signed its "
+            "certificate; else another SCANNER_MOVER.tls.profile may help"
+        )
+    elif failure.kind is Kind.UNREACHABLE:
         what = "cannot be reached"
         todo = "is it on, are SCANNERIP and SCANNERPORT right, is there a firewall in between?"
     elif failure.kind is Kind.REJECTED:

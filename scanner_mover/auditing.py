@@ -14,6 +14,7 @@ from typing import Any
 from scanner_mover import decision
 from scanner_mover.asking import Asker, FoundSeries, SeriesAnswer
 from scanner_mover.config import Settings
+from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import find_tools
 from scanner_mover.images import image_names
@@ -85,9 +86,11 @@ def closed_studies(folders: DataFolders, since: float) -> list[ClosedStudy]:
 def audit(settings: Settings, closed: Sequence[ClosedStudy]) -> list[AuditedStudy]:
     """Compare each of CLOSED with the scanner.
 
-    Raises UnusableError when a tool or a folder cannot be used.
+    Raises UnusableError when a tool or a folder cannot be used, ConfigurationError when `tls` cannot.
     """
     tools = find_tools()
+    tls.check_files(settings)
+    tls.check_tools(tools, settings, ["findscu"])
     folders = DataFolders(settings.data_dir)
     with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
         asker = Asker(tools, settings, work, QueryFiles(tools, work), settings.retries)

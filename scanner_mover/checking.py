@@ -5,6 +5,7 @@ import os
 import pwd
 import shlex
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from scanner_mover import config
 from scanner_mover.advice import advice
 from scanner_mover.asking import Asker
 from scanner_mover.config import Settings
+from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
 from scanner_mover.dcmtk.echoscu import echo
 from scanner_mover.dcmtk.failure import Kind
@@ -24,6 +26,7 @@ from scanner_mover.query_files import QueryFiles
 from scanner_mover.site import DataFolders, ServerFolders, is_switched_on
 
 _ECHOSCU = "echoscu"
+_TLS_TOOLS = ("findscu", "movescu", _ECHOSCU)
 _SCANNER_KEYS = ("SCANNERIP", "SCANNERPORT", "SCANNERAETITLE", "DICOMAETITLE")
 # A study that no scanner has: below the root that UUIDs have (DICOM PS3.5 section B.2), for the UUID of zeros.
 _NO_STUDY = "2.25.0"
@@ -93,6 +96,9 @@ def _configuration(settings: Settings) -> Findings:
     if settings.receive:
         values["DICOMPORT"] = settings.receive_port or 0
     options = settings._asdict()
+    if settings.tls is not None:
+        given = (f"{name} {value}" for name, value in settings.tls._asdict().items() if name != "place" and value)
+        options["tls"] = ", ".join(given)
     values |= {option: options[option] for option in sources if option in options}
     yield _ok(f"configuration {settings.file}, project {settings.project}")
     for key, value in values.items():
@@ -147,7 +153,9 @@ def _tools(settings: Settings) -> Findings:
             tools = find_tools([name])
             number = ".".join(str(part) for part in version(tools, name))
             yield _ok(f"{tools.paths[name]} is DCMTK {number}")
-        except UnusableError as error:
+            if name in _TLS_TOOLS:
+                tls.check_tools(tools, settings, [name])
+        except (ConfigurationError, UnusableError) as error:
             yield _fix(str(error))
     asked = os.environ.get("DCMDICTPATH")
     used = find_tools(["dump2dcm"]).environment.get("DCMDICTPATH")
@@ -283,6 +291,9 @@ def _port(settings: Settings) -> Findings:
 
 def _scanner(settings: Settings) -> Findings:
     tools: Toolbox = find_tools((*TOOLS, _ECHOSCU))
+    tls.check_files(settings)
+    if settings.tls is not None and os.stat(settings.tls.key).st_mode & stat.S_IRWXO:
+        yield _fix(f"{settings.tls.place}.key can be read by everybody: chmod o= {shlex.quote(settings.tls.key)}")
     failure = echo(tools, settings)
     if failure is not None:
         yield _fix(f"C-ECHO: {advice(failure, settings)}")

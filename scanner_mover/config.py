@@ -20,12 +20,22 @@ _HOST = re.compile(r"[^\s\x00-\x1f\x7f@-][^\s\x00-\x1f\x7f]*")
 _PROJECT = re.compile(r"(?!.*\.work\.)[^/\x00-\x1f\x7f.-][^/\x00-\x1f\x7f]*")
 
 
-class Tls(NamedTuple):
-    """Files in PEM format for TLS to the scanner."""
+# DCMTK's names of its security profiles, but for `aes` and `null`, which protect too little. Which of these a tool has
+# depends on its version.
+_PROFILES = ("bcp195", "bcp195-nd", "bcp195-ex", "8996", "8996-mod")
 
+
+class Tls(NamedTuple):
+    """TLS to the scanner: absolute paths of files in PEM format, and DCMTK's security profile (None: its default).
+
+    `place` is the file and the key that it comes from, for the one line of an error.
+    """
+
+    place: str
     key: str
     certificate: str
     authorities: str
+    profile: str | None = None
 
 
 class Settings(NamedTuple):
@@ -92,10 +102,6 @@ def load(
     ):
         if value is not None:
             options[name] = value
-    if options.get("tls") is not None:
-        raise _Place(file).error(
-            "SCANNER_MOVER.tls", "cannot be used by this version, and plain text is not sent instead"
-        )
     receives = options.get("receive", False)
     return Settings(
         project=project,
@@ -323,9 +329,24 @@ def _tls(where: _Place, key: str, value: Any) -> Tls:
     if not isinstance(value, dict):
         raise where.error(key, "is not an object")
     inside = _Place(where.file, f"{where.prefix}{key}.")
+    files = ("key", "certificate", "authorities")
     for name in value:
-        _known(inside, name, Tls._fields)
-    return Tls(*(_text(inside, value, name) for name in Tls._fields))
+        _known(inside, name, (*files, "profile"))
+    key_file, certificate, authorities = (_file(inside, value, name) for name in files)
+    profile = value.get("profile")
+    if profile is not None and profile not in _PROFILES:
+        raise inside.error("profile", f"must be one of {', '.join(_PROFILES)}")
+    return Tls(f"{where.file}: {where.prefix}{key}", key_file, certificate, authorities, profile)
+
+
+def _file(where: _Place, keys: dict[str, Any], key: str) -> str:
+    """The absolute path of a file, which no tool can take for an option; a relative one begins at the configuration."""
+    if isinstance(keys.get(key), int | float):
+        raise where.error(key, "must be a string")
+    path = _text(where, keys, key)
+    if "\0" in path:
+        raise where.error(key, "is not the name of a file")
+    return os.path.join(os.path.dirname(os.path.abspath(where.file)), path)
 
 
 _OPTIONS = {

@@ -10,7 +10,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from scanner_mover.charset import decode
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import findscu
+from scanner_mover.dcmtk import findscu, tls
 from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.dump2dcm import Query, make_query_file
 from scanner_mover.dcmtk.failure import Failure
@@ -84,10 +84,13 @@ class Answer:
 def find(settings: Settings, wanted: Wanted, limit: int | None) -> Answer:
     """Ask the scanner for WANTED and give at most LIMIT rows.
 
-    Raises UnusableError when a tool cannot be used, ValueError when a value cannot stand in a query.
+    Raises UnusableError when a tool cannot be used, ConfigurationError when `tls` cannot, ValueError when a value
+    cannot stand in a query.
     """
     wanted.query().text()  # a value that cannot be sent is told before anything is looked for
     tools = find_tools()
+    tls.check_files(settings)
+    tls.check_tools(tools, settings, ["findscu"])
     with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
 
         def ask(queries: Sequence[Query], keywords: Sequence[str], most: int | None) -> list[_Asked]:

@@ -8,6 +8,7 @@ from scanner_mover import active_scans, clock, closing, decision, mpps
 from scanner_mover.active_scans import Request
 from scanner_mover.advice import advice
 from scanner_mover.asking import Asker, SeriesAnswer
+from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.dump2dcm import Query, move_of_series, moves_of_images
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.retry import ends_the_pass
@@ -28,7 +29,8 @@ from scanner_mover.uid import is_uid
 def move(work: Work) -> tuple[list[StudyReport], bool]:
     """Make one pass over the requests of WORK; gives what became of each, and whether the scanner cannot be reached.
 
-    Raises UnusableError when nothing can be done at all: no tools, folders that cannot be written.
+    Raises UnusableError when nothing can be done at all: no tools, folders that cannot be written; ConfigurationError
+    when `tls` cannot be used.
     """
     return _Pass(work).run()
 
@@ -40,6 +42,8 @@ class _Pass:
         self._folders = folders = work.folders
         self._log = log = work.log
         tools = find_tools()
+        tls.check_files(settings)
+        tls.check_tools(tools, settings, ("findscu", "movescu"))
         if work.closes and not work.dry_run:
             for folder in (folders.active_scans, folders.finished_scans, folders.failed_scans):
                 active_scans.make_folder(folder)

@@ -12,7 +12,7 @@ from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.movescu import Moved
 from scanner_mover.dcmtk.retry import ends_the_pass, is_worth_another_try, with_retries
 from scanner_mover.dcmtk.tool import Toolbox
-from scanner_mover.errors import Ended, UnusableError, reason
+from scanner_mover.errors import Ended, ScannerMoverError, UnusableError, reason
 from scanner_mover.query_files import QueryFiles
 from scanner_mover.receiving import Receiver
 from scanner_mover.signals import deferred
@@ -107,7 +107,7 @@ class Puller:
                 on_image=self._watcher.image,
                 meanwhile=None if staging is None else lambda: self._receiver.file_whole(staging),
             )
-        except (Ended, UnusableError):
+        except (Ended, ScannerMoverError):
             if staging is not None:
                 with deferred():
                     self._receiver.drop_cut_short(staging)

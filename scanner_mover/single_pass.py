@@ -88,8 +88,8 @@ class OnePass:
             try:
                 if settings is not None and not self._faults.exit_status:
                     report = self._pass(settings, problem)
-            except UnusableError as error:
-                self._faults.unusable(str(error))
+            except (ConfigurationError, UnusableError) as error:
+                self._faults.add(str(error), error.exit_status)
             except Ended as ended:
                 exit_status = ended.exit_status
                 self.log(f"ended by signal {exit_status - 128}; the next pass goes on")

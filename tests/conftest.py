@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import table
+from tests.support import site
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.orthanc import Orthanc
 from tests.support.ports import free_port
@@ -30,9 +31,28 @@ def scanner(request: pytest.FixtureRequest, tmp_path: Path, receive_port: int) -
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("scanner-mover").addoption(
+    group = parser.getgroup("scanner-mover")
+    group.addoption(
         "--full", action="store_true", help="the fault laboratory in full: every fault many times, and the long runs"
     )
+    group.addoption(
+        "--dcmtk",
+        type=Path,
+        metavar="DIR",
+        help="test with the DCMTK tools in DIR (see tests/versions); scanners and receivers stay the machine's own",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (folder := config.getoption("--dcmtk")) is not None:
+        site.dcmtk = folder.resolve()
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    if site.dcmtk is None:
+        return None
+    tools = site.real_tools("findscu")
+    return f"DCMTK under test: {'.'.join(map(str, site.dcmtk_version()))} ({tools.paths['findscu']})"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner_mover.config import DEFAULT_FILE, DEFAULT_PROJECT, Settings, load, project_name
+from scanner_mover.config import DEFAULT_FILE, DEFAULT_PROJECT, Settings, Tls, load, project_name
 from scanner_mover.errors import ConfigurationError, UsageError
 
 KEYS: dict[str, Any] = {
@@ -283,6 +283,7 @@ def test_an_option_is_read(write, name, value, meaning):
     assert getattr(settings, name) == meaning
 
 
+TLS = {"key": "k.pem", "certificate": "/etc/c.pem", "authorities": "-a.pem"}
 NO_NUMBER: list[Any] = ["5", True, [], {}, float("nan"), float("inf")]
 UNUSABLE_OPTIONS: dict[str, list[Any]] = {
     "receive": ["true", 1, 0, [], {}],
@@ -295,7 +296,20 @@ UNUSABLE_OPTIONS: dict[str, list[Any]] = {
     "file_mode": ["", "rw", "8", "0999", 640, True, [], "640\n"],
     "directory_mode": ["", "u+x", "778", 750, False, {}],
     "group": ["no such group", "", "a\0b", "\ud800", -1, 2**40, TOO_LARGE, 1.5, True, [], {}],
-    "tls": ["file.pem", True, [], {}, {"key": "k"}, {"key": "k", "certificate": 1, "authorities": []}],
+    "tls": [
+        "file.pem",
+        True,
+        [],
+        {},
+        {"key": "k"},
+        {**TLS, "key": 1},
+        {**TLS, "key": True},
+        {**TLS, "certificate": []},
+        {**TLS, "authorities": None},
+        {**TLS, "authorities": ""},
+        {**TLS, "certificate": "a\0b"},
+        *[{**TLS, "profile": profile} for profile in ("", "null", "aes", "+py", "BCP195", 8996, [], {})],
+    ],
 }
 
 
@@ -334,11 +348,22 @@ def test_an_unknown_option_is_an_error_that_names_the_nearest(write, key, neares
     assert refusal(file) == f"{file}: SCANNER_MOVER.{key} is not known; did you mean {nearest}?"
 
 
-def test_tls_stops_the_run_and_is_never_left_out_silently(write):
-    file = write({**KEYS, "SCANNER_MOVER": {"tls": {"key": "k.pem", "certificate": "c.pem", "authorities": "a.pem"}}})
-    assert refusal(file) == (
-        f"{file}: SCANNER_MOVER.tls cannot be used by this version, and plain text is not sent instead"
+@pytest.mark.parametrize("more", [{}, {"profile": None}, *[{"profile": name} for name in ("bcp195-nd", "8996")]])
+def test_the_files_of_tls_are_absolute_so_that_no_tool_takes_one_for_an_option(write, more):
+    file = write({**KEYS, "SCANNER_MOVER": {"tls": {**TLS, **more}}})
+    folder = os.path.dirname(file)
+    assert load(file, DEFAULT_PROJECT).tls == Tls(
+        f"{file}: SCANNER_MOVER.tls", f"{folder}/k.pem", "/etc/c.pem", f"{folder}/-a.pem", more.get("profile")
     )
+
+
+def test_tls_of_a_site_wins_whole_and_says_where_it_stands(write):
+    own = {**TLS, "key": "/own.pem"}
+    top = {"tls": {**TLS, "profile": "bcp195"}}
+    file = write({**KEYS, "SCANNER_MOVER": top, "SITES": {"LAB": {**OTHER, "SCANNER_MOVER": {"tls": own}}}})
+    tls = load(file, "LAB").tls
+    assert tls is not None
+    assert (tls.place, tls.key, tls.profile) == (f"{file}: SITES.LAB.SCANNER_MOVER.tls", "/own.pem", None)
 
 
 def test_an_unknown_option_of_a_site_and_of_tls_is_named_with_its_place(write):

@@ -3,15 +3,18 @@
 import math
 
 from scanner_mover.config import Settings
+from scanner_mover.dcmtk import tls
 
 
 def options(settings: Settings) -> list[str]:
-    """The options for an association with the scanner of SETTINGS: verbose, AE titles, time limits."""
+    """The options for an association with the scanner of SETTINGS: verbose, AE titles, time limits, TLS."""
     arguments = ["-v", "-aet", settings.calling_ae_title, "-aec", settings.called_ae_title]
     arguments += ["-to", whole_seconds(settings.connect_timeout_seconds)]
     arguments += ["-ta", whole_seconds(settings.response_timeout_seconds)]
     if settings.max_pdu is not None:
         arguments += ["-pdu", str(settings.max_pdu)]
+    if settings.tls is not None:
+        arguments += tls.options(settings.tls)
     return arguments
 
 

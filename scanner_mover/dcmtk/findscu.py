@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import dcmdump, failure
+from scanner_mover.dcmtk import dcmdump, failure, tls
 from scanner_mover.dcmtk.association import address, options, whole_seconds
 from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.failure import Failure, Kind
@@ -70,7 +70,7 @@ def find(
 
     FOLDER is new and empty; the answers are written there. Gives one `Found` for each query; those that were not
     answered any more when the association ended carry its failure. Of each query's answers at most `most_read` are
-    read. Raises UnusableError when a tool cannot run or is too old.
+    read. Raises UnusableError when a tool cannot run or is too old, ConfigurationError when it cannot use `tls`.
     """
     output = ["-td", whole_seconds(settings.response_timeout_seconds), "-X", "-od", folder]
     run = tools.run(
@@ -79,6 +79,7 @@ def find(
         stall_seconds=settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds,
     )
     lines = run.err + run.out
+    tls.check_said(settings, lines)
     asked = parse(lines)
     if not asked and run.ended is None:
         version(tools, "findscu")  # one that is too old says nothing that is understood (R12)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import failure
+from scanner_mover.dcmtk import failure, tls
 from scanner_mover.dcmtk.association import address, options
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import Toolbox
@@ -67,7 +67,7 @@ def move(
     `on_image` is called, from another thread, each time that movescu tells of one more image; `meanwhile` now and then
     while it runs.
 
-    Raises UnusableError when movescu cannot run or the port is taken.
+    Raises UnusableError when movescu cannot run or the port is taken, ConfigurationError when it cannot use `tls`.
     """
     receive = [] if staging is None else ["+P", str(settings.receive_port), "+xa", "-od", staging]
     image = _RECEIVED if receive else _PENDING
@@ -82,6 +82,7 @@ def move(
     )
     seconds = time.monotonic() - began
     lines = run.err + run.out
+    tls.check_said(settings, lines)
     if receive and any(_CANNOT_LISTEN.fullmatch(line) for line in lines):
         said = failure.of_lines(lines).text
         raise UnusableError(f"port {settings.receive_port} (DICOMPORT) cannot be opened to receive images: {said}")

@@ -10,8 +10,8 @@
                                                  would be sent once more
     ended by us, no progress                     the next pass: this one has waited long enough
     refused or failed by the scanner             the next pass
-    rejected for good, service not offered,      the next pass, one request each: a person must mend it, and until
-    destination unknown                          then nothing else is worth sending
+    rejected for good, no secure connection,     the next pass, one request each: a person must mend it, and until
+    service not offered, destination unknown     then nothing else is worth sending
 
 The tries within a pass are `retries` more, with growing pauses and jitter, so that many sites that wait for one
 archive do not come back at the same moment. Once they did not help a retrieve, each retrieve that follows in that pass
@@ -31,7 +31,13 @@ _LONGEST_PAUSE_SECONDS = 10.0
 _MOST_JITTER_SECONDS = 0.5
 
 _AGAIN_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.BUSY, Kind.INTERRUPTED, Kind.OUT_OF_RESOURCES}
-_NOTHING_ELSE_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.REJECTED, Kind.UNSUPPORTED, Kind.UNKNOWN_DESTINATION}
+_NOTHING_ELSE_IN_THIS_PASS = {
+    Kind.UNREACHABLE,
+    Kind.REJECTED,
+    Kind.INSECURE,
+    Kind.UNSUPPORTED,
+    Kind.UNKNOWN_DESTINATION,
+}
 
 T = TypeVar("T")
 

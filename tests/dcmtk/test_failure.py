@@ -120,6 +120,46 @@ def test_R14_an_association_without_an_answer(version, name, expected, words):
     assert words in failure.text
 
 
+# What findscu 3.6.5, then the later ones, said of an Orthanc with TLS.
+INSECURE = {
+    "certificate verify failed": [
+        [
+            "E: TLS client handshake failed",
+            "E: Association Request Failed: 0006:031b Failed to establish association",
+            "E: 0006:0317 Peer aborted Association (or never connected)",
+            "E: 0006:031e DUL secure transport layer: certificate verify failed",
+        ],
+        ["E: Association Request Failed: 000b:0886 TLS error: certificate verify failed"],
+        ["F: Association Request Failed: 000b:0886 TLS error: certificate verify failed"],
+    ],
+    "OpenSSL I/O error": [["E: Association Request Failed: 000b:0017 OpenSSL I/O error (SSL_ERROR_SYSCALL)"]],
+}
+
+
+@pytest.mark.parametrize(("words", "lines"), [(words, lines) for words, all_ in INSECURE.items() for lines in all_])
+def test_no_secure_connection(words, lines):
+    failure = of_lines(lines)
+    assert failure.kind is Kind.INSECURE
+    assert words in failure.text
+
+
+def test_a_stranger_who_knocks_while_images_are_received_is_no_failure_of_the_scanner():
+    lines = ["E: TLS server handshake failed", "E: 000b:0886 TLS error: certificate verify failed"]
+    assert of_lines([*lines, "E: Move Request Failed: 0006:020e DIMSE"]).kind is Kind.INTERRUPTED
+
+
+def test_a_scanner_that_hangs_up_at_once_is_told_with_the_same_words_each_time():
+    """DCMTK tells of it in two ways, as it happens: a person is not told of a new fault each time."""
+    said = [
+        "E: Association Request Failed: 0006:0317 Peer aborted Association (or never connected)",
+        "E: Association Request Failed: 0006:031d TCP I/O Error (Connection reset by peer) occurred in routine: "
+        "sendAssociationRQTCP",
+    ]
+    first, second = (of_lines([line]) for line in said)
+    assert first == second
+    assert first.kind is Kind.UNREACHABLE
+
+
 @versions
 def test_a_failure_is_told_in_one_line_that_is_the_same_each_time(version):
     """Codes and numbers of condition are left out, and no line is told twice."""

@@ -14,6 +14,7 @@ POLICY = {
     Kind.UNREACHABLE: (True, True),
     Kind.BUSY: (True, False),
     Kind.REJECTED: (False, True),
+    Kind.INSECURE: (False, True),
     Kind.UNSUPPORTED: (False, True),
     Kind.INTERRUPTED: (True, False),
     Kind.STALLED: (False, False),

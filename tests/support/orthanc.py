@@ -16,11 +16,12 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from tests.support.certificates import Certificate
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.process import ServerProcess, environment
 
@@ -39,11 +40,24 @@ _STORESCU_PROPOSES = {
 _FILES_OF_A_CALL = 500  # the kernel limits the length of an argument list
 
 
+class Tls(NamedTuple):
+    """Orthanc's own certificate, a file of the authorities that it trusts, and the certificate that images come with.
+
+    It takes nobody without a certificate that it trusts. `sends` says whether it uses TLS to its destinations, too.
+    """
+
+    own: Certificate
+    trusted: Path
+    modality: Certificate
+    sends: bool = True
+
+
 class Orthanc:
     """Orthanc with its configuration, database and log below `folder`; the same interface as `Dcmqrscp`.
 
     `destinations` are the move destinations it knows, {AE title: port}, all on loopback; a change of the dictionary
-    counts from the next start. Without `tcp_nodelay` each message takes 40 ms.
+    counts from the next start. `tls` switches TLS on, in both directions. Without `tcp_nodelay` each message takes
+    40 ms.
     """
 
     host = LOOPBACK
@@ -56,7 +70,9 @@ class Orthanc:
         ae_title: str = "SCANNER",
         port: int | None = None,
         tcp_nodelay: bool = True,
+        tls: Tls | None = None,
     ) -> None:
+        self.tls = tls
         self.ae_title = ae_title
         self.port = port or free_port()
         self.destinations = dict(destinations or {})
@@ -123,6 +139,8 @@ class Orthanc:
 
     def _storescu(self, option: str, names: list[str]) -> None:
         arguments = ["storescu", "-v", "-R", option, "-aet", "MODALITY", "-aec", self.ae_title]
+        if self.tls is not None:
+            arguments += ["+tls", *map(str, self.tls.modality), "+cf", str(self.tls.own.certificate)]
         done = subprocess.run(
             [*arguments, self.host, str(self.port), *names],
             check=False,
@@ -137,6 +155,7 @@ class Orthanc:
             raise RuntimeError(f"storescu ended with {done.returncode}:\n{output[-4000:]}")
 
     def _options(self) -> dict[str, object]:
+        sends_tls = self.tls is not None and self.tls.sends
         return {
             "Name": self.ae_title,
             "StorageDirectory": str(self._storage),
@@ -150,7 +169,10 @@ class Orthanc:
             "StrictAetComparison": True,
             "DicomAlwaysAllowFind": True,
             "DicomAlwaysAllowMove": True,
-            "DicomModalities": {ae_title: [ae_title, LOOPBACK, port] for ae_title, port in self.destinations.items()},
+            "DicomModalities": {
+                ae_title: {"AET": ae_title, "Host": LOOPBACK, "Port": port, "UseDicomTls": sends_tls}
+                for ae_title, port in self.destinations.items()
+            },
             "TranscodeDicomProtocol": False,
             "UnknownSopClassAccepted": True,
             "OverwriteInstances": False,
@@ -158,4 +180,15 @@ class Orthanc:
             # Without these two it writes to the disk for each image (0.15 s), or goes on with old jobs when restarted.
             "SyncStorageArea": False,
             "SaveJobs": False,
+            **({} if self.tls is None else self._tls_options(self.tls)),
+        }
+
+    @staticmethod
+    def _tls_options(tls: Tls) -> dict[str, object]:
+        return {
+            "DicomTlsEnabled": True,
+            "DicomTlsPrivateKey": str(tls.own.key),
+            "DicomTlsCertificate": str(tls.own.certificate),
+            "DicomTlsTrustedCertificates": str(tls.trusted),
+            "DicomTlsRemoteCertificateRequired": True,
         }

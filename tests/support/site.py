@@ -25,9 +25,12 @@ from typing import Any
 
 import pytest
 
-from scanner_mover.dcmtk.tool import Toolbox, find_tools
+from scanner_mover.dcmtk.tool import Toolbox, find_tools, version
 from tests.support import objects, ports
 from tests.support.process import environment
+
+#: A folder of DCMTK's tools that go before the machine's own for the program under test (`--dcmtk`).
+dcmtk: Path | None = None
 
 BIN = Path(sys.executable).parent
 _SECONDS_BETWEEN_LOOKS = 0.01
@@ -279,9 +282,13 @@ def _environment(config_file: Path, server: Path) -> dict[str, str]:
 
 
 def path_without_ours() -> str:
-    """The PATH without the folder of our programs: pynetdicom installs a findscu and a movescu of its own there."""
+    """The PATH without the folder of our programs: pynetdicom installs a findscu and a movescu of its own there.
+
+    With `--dcmtk` the tools of that folder come first.
+    """
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(folder for folder in folders if Path(folder) != BIN)
+    tools = [] if dcmtk is None else [str(dcmtk)]
+    return os.pathsep.join(tools + [folder for folder in folders if Path(folder) != BIN])
 
 
 def real_tools(*names: str) -> Toolbox:
@@ -289,6 +296,11 @@ def real_tools(*names: str) -> Toolbox:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", path_without_ours())
         return find_tools(names)
+
+
+def dcmtk_version() -> tuple[int, int, int]:
+    """The version of DCMTK that the program under test finds."""
+    return version(real_tools("findscu"), "findscu")
 
 
 def fake_tool(folder: Path, name: str, text: str) -> Path:

@@ -1,0 +1,96 @@
+"""What the tools are told of TLS, and what they say of files that they cannot use; `tests/integration/test_tls.py` has
+the rest, with a scanner."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from scanner_mover.config import Settings, Tls
+from scanner_mover.dcmtk import association, tls
+from scanner_mover.errors import ConfigurationError
+from tests.support import certificates
+from tests.support.ports import LOOPBACK, free_port
+from tests.support.site import real_tools
+
+PLACE = "config.json: SCANNER_MOVER.tls"
+PLAIN = Settings("ABCD", "config.json", "/data", LOOPBACK, free_port(), "SCANNER", "MOVER", None)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    ours = certificates.make(tmp_path, "ours")
+    return PLAIN._replace(tls=Tls(PLACE, str(ours.key), str(ours.certificate), str(ours.certificate)))
+
+
+def refusal(settings: Settings) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        tls.check_files(settings)
+    return str(error.value)
+
+
+def test_without_tls_nothing_is_looked_at_and_nothing_said():
+    tls.check_files(PLAIN)
+    tls.check_tools(real_tools("findscu"), PLAIN, ["findscu"])
+    tls.check_said(PLAIN, ["F: 000b:0004 Unable to load private TLS key from 'x'"])
+    assert not [argument for argument in association.options(PLAIN) if argument.startswith("+")]
+
+
+def test_the_tools_are_told_the_files_before_the_scanner_and_never_to_ask_for_a_passphrase(settings):
+    assert settings.tls is not None
+    _, key, certificate, authorities, _ = settings.tls
+    expected = ["+tls", key, certificate, "-pw", "+cf", authorities]
+    assert association.options(settings)[-6:] == expected
+    settings = settings._replace(tls=settings.tls._replace(profile="bcp195-nd"))
+    assert association.options(settings)[-7:] == [*expected, "--profile-bcp195-nd"]
+
+
+def test_files_that_can_be_used(settings):
+    tls.check_files(settings)
+    tls.check_tools(real_tools("findscu", "echoscu"), settings, ["findscu", "echoscu"])
+
+
+@pytest.mark.parametrize("name", ["key", "certificate", "authorities"])
+def test_a_folder_and_a_pipe_are_no_files(settings, name, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (tmp_path, pipe):
+        assert settings.tls is not None
+        spoilt = settings._replace(tls=settings.tls._replace(**{name: str(path)}))
+        assert refusal(spoilt) == f"{PLACE}.{name} is not a file: {path}"
+
+
+def test_a_key_with_a_passphrase_is_never_asked_about(settings, tmp_path):
+    """Also one that is not seen to have it: the tool ends, and does not wait for somebody to type."""
+    assert settings.tls is not None
+    key = certificates.with_passphrase(Path(settings.tls.key), tmp_path / "encrypted.key")
+    settings = settings._replace(tls=settings.tls._replace(key=str(key)))
+    assert refusal(settings).startswith(f"{PLACE}.key has a passphrase that nobody is there to type: {key}")
+    arguments = [*association.options(settings), *association.address(settings)]
+    run = real_tools("echoscu").run("echoscu", arguments, stall_seconds=30)
+    assert run.ended is None
+    assert "pass phrase" not in "".join(run.out + run.err)
+    with pytest.raises(ConfigurationError, match=f"{PLACE} cannot be used: Unable to load private TLS key"):
+        tls.check_said(settings, run.err)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("F: 000b:0006 Private key 'k' and certificate 'c' do not match", "Private key 'k' and certificate 'c' do not"),
+        ("F: 000b:0005 Unable to load certificate from 'c'", "Unable to load certificate from 'c'"),
+        ("W: unable to load certificate file 'a', ignoring", "unable to load certificate file 'a'"),
+    ],
+)
+def test_what_a_tool_says_of_files_that_it_cannot_use(settings, line, words):
+    with pytest.raises(ConfigurationError) as error:
+        tls.check_said(settings, ["I: x", line])
+    assert str(error.value).startswith(f"{PLACE} cannot be used: {words}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["F: Association Request Failed: 000b:0886 TLS error: certificate verify failed", "F: Association Rejected:"],
+)
+def test_what_a_tool_says_of_the_scanner_is_not_about_the_files(settings, line):
+    tls.check_said(settings, [line])
