@@ -114,6 +114,8 @@ class Puller:
                     self._receiver.discard_if_empty(staging)
             raise
         ended = time.monotonic()
+        for denied in moved.denied:
+            self._log(f"{denied}: a rule for movescu in /etc/hosts.allow or /etc/hosts.deny refuses it")
         self._log(
             f"C-MOVE {study_instance_uid} {series_instance_uid}"
             f"{'' if moved.failure is None else ' failed'}: {moved.status} ({moved.seconds:.1f} s)"

@@ -3,8 +3,12 @@
 Its exit status is 0 also when the scanner hangs up in the middle; only the final status in its text counts, and the
 images that are there afterwards. `+xa` takes every transfer syntax, and each image is stored in the one it came in;
 `+B` is not used (dcmtk 3.6.5 and 3.6.7 then ignore `-od`).
+
+Who may send to it can be narrowed by rules for the daemon `movescu` in `/etc/hosts.allow` and `/etc/hosts.deny`
+(hosts_access(5)): where there are any, it gets `+ac`.
 """
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -22,18 +26,22 @@ _SENDING = re.compile(r"I: Sending Move Request.*")
 _FINAL = re.compile(r"I: Received Final Move Response \((.*)\)")
 _RECEIVED = re.compile(r"I: Received Store Request")
 _PENDING = re.compile(r"I: Received Move Response \d+ \(Pending")
+_DENIED = re.compile(r"E: (?:[0-9a-f]{4}:[0-9a-f]{4} )?TCP wrapper: (denied connection from .*)")
+_RULES = ("/etc/hosts.allow", "/etc/hosts.deny")
+_RULE = re.compile(r"^[^#\n]*\bmovescu\b", re.MULTILINE)
 _CANNOT_LISTEN = re.compile(r"F: cannot (?:create network: |listen on port ).*")
 
 
 @dataclass(frozen=True)
 class Moved:
     """How one C-MOVE went: whether it was sent, its final status as movescu words it, the failure that it was, and
-    the seconds that it took."""
+    the seconds that it took; `denied` are its words for each connection that a rule of this machine refused."""
 
     sent: bool
     status: str
     failure: Failure | None
     seconds: float
+    denied: tuple[str, ...] = ()
 
 
 def parse(lines: Iterable[str]) -> tuple[bool, str | None]:
@@ -69,7 +77,7 @@ def move(
 
     Raises UnusableError when movescu cannot run or the port is taken, ConfigurationError when it cannot use `tls`.
     """
-    receive = [] if staging is None else ["+P", str(settings.receive_port), "+xa", "-od", staging]
+    receive = [] if staging is None else ["+P", str(settings.receive_port), "+xa", "-od", staging, *_access()]
     image = _RECEIVED if receive else _PENDING
     began = time.monotonic()
     run = tools.run(
@@ -87,7 +95,17 @@ def move(
         said = failure.of_lines(lines).text
         raise UnusableError(f"port {settings.receive_port} (DICOMPORT) cannot be opened to receive images: {said}")
     sent, status = parse(lines)
+    denied = tuple(found[1] for line in lines if (found := _DENIED.fullmatch(line)))
     if status is not None:
-        return Moved(sent, status, failure.of_status(status), seconds)
+        return Moved(sent, status, failure.of_status(status), seconds, denied)
     trouble = failure.of_lines(lines) if run.ended is None else Failure(Kind.STALLED, run.ended)
-    return Moved(sent, trouble.text, trouble, seconds)
+    return Moved(sent, trouble.text, trouble, seconds, denied)
+
+
+def _access() -> list[str]:
+    """The options for who may connect; names are never looked up: a name server that is down would hold up images."""
+    for path in _RULES:
+        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+            if _RULE.search(file.read()):
+                return ["-dhl", "+ac"]
+    return ["-dhl"]

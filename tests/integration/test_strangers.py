@@ -1,0 +1,43 @@
+"""Who may send to movescu while it listens: rules for the daemon `movescu` in /etc/hosts.allow and /etc/hosts.deny."""
+
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.integration.scenario import Scenario
+from tests.support.dcmqrscp import Dcmqrscp
+from tests.support.site import BIN
+
+pytestmark = pytest.mark.parametrize("scanner", [Dcmqrscp], indirect=True)
+
+
+def a_pass_with_rules(scenario: Scenario, folder: Path, allow: str, deny: str, exit_status: int) -> None:
+    """A pass on a machine whose /etc/hosts.allow and /etc/hosts.deny are these: in a mount namespace of its own."""
+    unshare = shutil.which("unshare")
+    assert unshare, "unshare is not installed"
+    script = ["set -e"]
+    for name, text in (("hosts.allow", allow), ("hosts.deny", deny)):
+        (folder / name).write_text(text)
+        script.append(f"mount --bind {shlex.quote(str(folder / name))} /etc/{name}")
+    script.append('exec "$@"')
+    move = [str(BIN / "scanner-mover"), "move", "--receive"]
+    done = scenario.site.mover("-m", "sh", "-c", "\n".join(script), "sh", *move, program=unshare)
+    scenario.check(done, exit_status)
+
+
+def test_the_scanner_is_let_in_and_nobody_else(scenario: Scenario, tmp_path: Path) -> None:
+    study = scenario.acquire(2)
+    a_pass_with_rules(scenario, tmp_path, "movescu: 192.0.2.7\n", "movescu: ALL\n", 5)
+    assert scenario.where(study) == "active-scans"
+    assert scenario.said("a rule for movescu in /etc/hosts.allow or /etc/hosts.deny refuses it")
+    a_pass_with_rules(scenario, tmp_path, "movescu: 127.0.0.1\n", "movescu: ALL\n", 0)
+    assert scenario.where(study) == "finished-scans"
+
+
+@pytest.mark.parametrize("deny", ["ALL: ALL\n", "# movescu: ALL\n", ""])
+def test_without_a_rule_for_movescu_nobody_is_refused(scenario: Scenario, tmp_path: Path, deny: str) -> None:
+    study = scenario.acquire(1)
+    a_pass_with_rules(scenario, tmp_path, "", deny, 0)
+    assert scenario.where(study) == "finished-scans"
