@@ -7,7 +7,7 @@ fails a query or hangs up).
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scanner_mover.config import Settings
@@ -15,7 +15,7 @@ from scanner_mover.dcmtk import dcmdump, failure, tls
 from scanner_mover.dcmtk.association import address, options, whole_seconds
 from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.failure import Failure, Kind
-from scanner_mover.dcmtk.tool import Toolbox, version
+from scanner_mover.dcmtk.tool import Run, Toolbox, version
 
 _SENDING = re.compile(r"I: Sending Find Request.*")
 _ANSWER = re.compile(r"I: Received Find Response \d+ .*")
@@ -66,33 +66,62 @@ def find(
     *,
     most_read: int | None = None,
 ) -> list[Found]:
-    """Send the query files QUERIES in one association and read the elements TAGS of each answer.
+    """Send the query files QUERIES and read the elements TAGS of each answer.
 
-    FOLDER is new and empty; the answers are written there. Gives one `Found` for each query; those that were not
-    answered any more when the association ended carry its failure. Of each query's answers at most `most_read` are
-    read. Raises UnusableError when a tool cannot run or is too old, ConfigurationError when it cannot use `tls`.
+    They are sent in one association, or shared among as many at once as the settings allow. FOLDER is new and empty;
+    the answers are written there. Gives one `Found` for each query; those that were not answered any more when their
+    association ended carry its failure. Of each query's answers at most `most_read` are read. Raises UnusableError
+    when a tool cannot run or is too old, ConfigurationError when it cannot use `tls`.
     """
-    output = ["-td", whole_seconds(settings.response_timeout_seconds), "-X", "-od", folder]
-    run = tools.run(
-        "findscu",
-        [*options(settings), "--study", *output, *address(settings), *queries],
-        stall_seconds=settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds,
+    shares = _shares(queries, settings.associations)
+    calls = []
+    for number, share in enumerate(shares):
+        output = os.path.join(folder, str(number))
+        os.mkdir(output)
+        output_options = ["-td", whole_seconds(settings.response_timeout_seconds), "-X", "-od", output]
+        calls.append([*options(settings), "--study", *output_options, *address(settings), *share])
+    runs = tools.run_together(
+        "findscu", calls, stall_seconds=settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds
     )
-    lines = run.err + run.out
-    tls.check_said(settings, lines)
-    asked = parse(lines)
-    if not asked and run.ended is None:
-        version(tools, "findscu")  # one that is too old says nothing that is understood (R12)
-    names = [name for query in asked for name in query.files[:most_read]]
+    asked = []
+    for number, run in enumerate(runs):
+        lines = run.err + run.out
+        tls.check_said(settings, lines)
+        asked.append(parse(lines))
+        if not asked[-1] and run.ended is None:
+            version(tools, "findscu")  # one that is too old says nothing that is understood (R12)
+        for query in asked[-1]:
+            query.files = [os.path.join(str(number), name) for name in query.files]
+    names = [name for one in asked for query in one for name in query.files[:most_read]]
     read = {dump.file: dump for dump in dcmdump.dump(tools, folder, names, tags)}
-    trouble = failure.of_lines(lines) if run.ended is None else Failure(Kind.STALLED, run.ended)
+    found = []
+    for run, one, share in zip(runs, asked, shares, strict=True):
+        found += _found(run, one, read, most_read)
+        trouble = _trouble(run)
+        found += [Found([], trouble)] * (len(share) - len(one))
+    return found
+
+
+def _shares(queries: Sequence[str], most: int) -> list[Sequence[str]]:
+    """QUERIES in at most MOST shares of about one size, in their order."""
+    size = -(-len(queries) // most)
+    return [queries[start : start + size] for start in range(0, len(queries), size)]
+
+
+def _found(run: Run, asked: Sequence[Asked], read: Mapping[str, Dump], most_read: int | None) -> list[Found]:
+    """What was found for each query that was sent in one association."""
     found = []
     for query in asked:
         answers = [read[name] for name in query.files[:most_read]]
         if query.status is None:
-            found.append(Found(answers, trouble))
+            found.append(Found(answers, _trouble(run)))
         elif len(query.files) < query.answers or any(answer.error for answer in answers):
             found.append(Found(answers, Failure(Kind.INTERRUPTED, "an answer could not be read")))
         else:
             found.append(Found(answers, failure.of_status(query.status)))
-    return found + [Found([], trouble)] * (len(queries) - len(found))
+    return found
+
+
+def _trouble(run: Run) -> Failure:
+    """Why an association ended before all was answered."""
+    return failure.of_lines(run.err + run.out) if run.ended is None else Failure(Kind.STALLED, run.ended)

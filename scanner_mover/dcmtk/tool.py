@@ -57,6 +57,10 @@ class Run:
     exit_status: int = 0
     ended: str | None = None
 
+    def heard(self, line: str, is_error: bool) -> None:
+        """Take in one line that the tool said."""
+        (self.err if is_error else self.out).append(line)
+
 
 @dataclass(frozen=True)
 class Toolbox:
@@ -87,7 +91,7 @@ class Toolbox:
         run = Run()
 
         def heard(line: str, is_error: bool) -> None:
-            (run.err if is_error else run.out).append(line)
+            run.heard(line, is_error)
             if on_line is not None:
                 on_line(line)
 
@@ -95,12 +99,22 @@ class Toolbox:
             while meanwhile is not None and not child.falls_silent(_MEANWHILE_SECONDS):
                 meanwhile()
             child.wait()
-        run.exit_status, run.ended = child.exit_status, child.ended
-        if any(_NO_DICTIONARY.search(line) for line in run.err + run.out):
-            raise UnusableError(
-                f"{name} finds no DICOM data dictionary: {INSTALL}, or set DCMDICTPATH to the path of its dicom.dic"
-            )
-        return run
+        return _ended(name, run, child)
+
+    def run_together(self, name: str, calls: Sequence[Sequence[str]], *, stall_seconds: float) -> list[Run]:
+        """As `run`, with each of CALLS, the arguments of one, at the same time.
+
+        Raises UnusableError as `run` does.
+        """
+        runs = [Run() for _ in calls]
+        with contextlib.ExitStack() as stack:
+            children = [
+                stack.enter_context(self.started(name, arguments, None, run.heard, stall_seconds=stall_seconds))
+                for run, arguments in zip(runs, calls, strict=True)
+            ]
+            for child in children:
+                child.wait()
+        return [_ended(name, run, child) for run, child in zip(runs, children, strict=True)]
 
     @contextlib.contextmanager
     def started(
@@ -301,6 +315,16 @@ class _Lines:
         if self._part:
             self._heard(self._part.rstrip(b"\r").decode("utf-8", "surrogateescape"))
             self._part.clear()
+
+
+def _ended(name: str, run: Run, child: Child) -> Run:
+    """RUN with the end of CHILD, the tool NAME."""
+    run.exit_status, run.ended = child.exit_status, child.ended
+    if any(_NO_DICTIONARY.search(line) for line in run.err + run.out):
+        raise UnusableError(
+            f"{name} finds no DICOM data dictionary: {INSTALL}, or set DCMDICTPATH to the path of its dicom.dic"
+        )
+    return run
 
 
 def _die_with_parent(parent: int) -> Callable[[], None]:

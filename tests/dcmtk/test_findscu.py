@@ -239,7 +239,7 @@ def test_R11_the_arguments(plays, tmp_path, folder):
         ("-to", "5"),
         ("-ta", "5"),
         ("-td", "5"),
-        ("-od", str(folder)),
+        ("-od", str(folder / "0")),
     ):
         assert pair in pairs
     assert {"-v", "--study", "-X"} <= set(arguments)
