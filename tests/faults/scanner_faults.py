@@ -43,15 +43,16 @@ HOSTILE = {
 
 # Associations
 
+# By source and reason.
 _REJECTED = {
-    (1, 1): "permanent, no reason",
-    (1, 2): "permanent, application context",
-    (1, 3): "permanent, calling AE title",
-    (1, 7): "permanent, called AE title",
-    (2, 1): "permanent, ACSE: no reason",
-    (2, 2): "permanent, ACSE: protocol version",
-    (3, 1): "permanent, temporary congestion",
-    (3, 2): "permanent, local limit",
+    (1, 1): "Service User Reason: No Reason",
+    (1, 2): "Service User Reason: App Context Name Not Supported",
+    (1, 3): "Service User Reason: Calling AE Title Not Recognized",
+    (1, 7): "Service User Reason: Called AE Title Not Recognized",
+    (2, 1): "Service Provider (ACSE Related) Reason: No Reason",
+    (2, 2): "Service Provider (ACSE Related) Reason: Protocol Version Not Supported",
+    (3, 1): "Service Provider (Presentation Related) Reason: Temporary Congestion",
+    (3, 2): "Service Provider (Presentation Related) Reason: Local Limit Exceeded",
 }
 
 
@@ -61,14 +62,14 @@ def _reject(sick: Sick, result: int, source: int, reason: int) -> None:
 
 REJECTIONS = [
     Fault(
-        f"association rejected: {words.replace('permanent', kind)}",
+        f"association rejected: {kind}, {words}",
         partial(_reject, result=result, source=source, reason=reason),
         "error",
-        "Rejected",
+        f"Result: Rejected {kind}, Source: {words}",
         alone=True,
     )
     for (source, reason), words in _REJECTED.items()
-    for result, kind in ((1, "permanent"), (2, "transient"))
+    for result, kind in ((1, "Permanent"), (2, "Transient"))
 ]
 
 
@@ -87,11 +88,20 @@ def _break(sick: Sick, moment: str, how: str, level: str = "SERIES") -> None:
 
 
 BREAKS_OF_FIND = [
-    Fault(f"C-FIND {level}: {how} at the {moment}", partial(_break, moment=moment, how=how, level=level), *rest)
+    Fault(
+        f"C-FIND {level}: {how} at the {moment}",
+        partial(_break, moment=moment, how=how, level=level),
+        "error",
+        cause,
+        alone=True,
+    )
     for level in ("SERIES", "IMAGE")
-    for how, cause in (("abort", "Find"), ("close", "Find"), ("silence", "Find"))
+    for how, cause in (
+        ("abort", "Find Failed Peer aborted Association"),
+        ("close", "Find Failed Peer aborted Association"),
+        ("silence", "Find Failed DIMSE No data available"),
+    )
     for moment in ("find", "answer")
-    for rest in [("error", cause, True)]
 ]
 
 
@@ -103,9 +113,15 @@ def _slow_images(sick: Sick) -> None:
     sick.script.seconds_between_images = 0.3
 
 
+_MOVE_BROKEN = {
+    "abort": "Move Request Failed: Peer aborted Association",
+    "close": "Move Request Failed: Peer aborted Association",
+    "silence": "ended: no progress for 1 seconds",
+}
+
 BREAKS_OF_MOVE = [
     Fault(f"C-MOVE: {how} at the {moment}", partial(_break, moment=moment, how=how), "error", cause, True)
-    for how, cause in (("abort", "failed: "), ("close", "failed: "), ("silence", "no progress for"))
+    for how, cause in _MOVE_BROKEN.items()
     for moment in ("move", "image")
 ]
 BREAKS_INSIDE_AN_IMAGE = [
@@ -117,7 +133,7 @@ BREAKS_INSIDE_AN_IMAGE = [
         alone=True,
         receive=True,
     )
-    for how, cause in (("abort", "failed: "), ("close", "failed: "), ("silence", "no progress for"))
+    for how, cause in _MOVE_BROKEN.items()
 ]
 SLOW = [
     Fault("C-FIND answered slowly", _slow_answers, "finished", "JOB "),
@@ -128,18 +144,18 @@ SLOW = [
 # Statuses
 
 _FIND_STATUSES = {
-    0xA700: "OutOfResources",
-    0xA701: "OutOfResources",
-    0xA900: "",
-    0xC000: "",
-    0xC001: "",
-    0xCFFF: "",
-    0xFE00: "Cancel",
-    0x0122: "",
-    0x0110: "",
-    0x0124: "",
-    0x0211: "",
-    0xB000: "",
+    0xA700: "Refused: OutOfResources",
+    0xA701: "Unknown Status: 0xa701",
+    0xA900: "Error: DataSetDoesNotMatchSOPClass",
+    0xC000: "Failed: UnableToProcess",
+    0xC001: "Failed: UnableToProcess",
+    0xCFFF: "Failed: UnableToProcess",
+    0xFE00: "Cancel: MatchingTerminatedDueToCancelRequest",
+    0x0122: "Refused: SOPClassNotSupported",
+    0x0110: "Unknown Status: 0x110",
+    0x0124: "Unknown Status: 0x124",
+    0x0211: "Unknown Status: 0x211",
+    0xB000: "Unknown Status: 0xb000",
 }
 
 
@@ -161,7 +177,7 @@ def _no_optional_keys(sick: Sick) -> None:
 
 STATUSES_OF_FIND = [
     *(
-        Fault(f"C-FIND {words} 0x{status:04X}", partial(begin, status=status), "error", f"could not be asked for{said}")
+        Fault(f"C-FIND {words} 0x{status:04X}", partial(begin, status=status), "error", said)
         for words, begin in (
             ("ends at once with", _find_status),
             ("ends after its answers with", _find_ends_with),
@@ -174,20 +190,20 @@ STATUSES_OF_FIND = [
 ]
 
 _MOVE_STATUSES = {
-    0xA700: "",
-    0xA701: "",
-    0xA702: "",
-    0xA801: "",
-    0xA900: "",
-    0xB000: "",
-    0xC000: "",
-    0xC001: "",
-    0xCFFF: "",
-    0xFE00: "",
-    0x0122: "",
-    0x0110: "",
-    0x0124: "",
-    0x0211: "",
+    0xA700: "Unknown Status: 0xa700",
+    0xA701: "Refused: OutOfResourcesNumberOfMatches",
+    0xA702: "Refused: OutOfResourcesSubOperations",
+    0xA801: "Refused: MoveDestinationUnknown",
+    0xA900: "Error: DataSetDoesNotMatchSOPClass",
+    0xB000: "Warning: SubOperationsCompleteOneOrMoreFailures",
+    0xC000: "Failed: UnableToProcess",
+    0xC001: "Failed: UnableToProcess",
+    0xCFFF: "Failed: UnableToProcess",
+    0xFE00: "Cancel: SubOperationsTerminatedDueToCancelIndication",
+    0x0122: "Refused: SOPClassNotSupported",
+    0x0110: "Unknown Status: 0x110",
+    0x0124: "Unknown Status: 0x124",
+    0x0211: "Unknown Status: 0x211",
 }
 
 
@@ -204,6 +220,7 @@ STATUSES_OF_MOVE = [
         "error",
         f"failed: {said}",
         alone=status == 0xA801,
+        quick=images is None or status in (0xA701, 0xA801, 0xB000),
     )
     for words, images in (("nothing sent", 0), ("some sent", None))
     for status, said in _MOVE_STATUSES.items()
@@ -419,11 +436,14 @@ def _announces_another(sick: Sick) -> None:
     sick.script.announces = lambda sop_instance_uid: "1.2.3" if sop_instance_uid == victim else sop_instance_uid
 
 
-def _changed_image(name: str, change: Callable[[Sick, Path], Path], cause: str = "set aside") -> Fault:
-    return Fault(name, partial(_sends, files=partial(_changed, change=change)), "error", cause)
+def _changed_image(name: str, change: Callable[[Sick, Path], Path], cause: str, *, quick: bool = True) -> Fault:
+    return Fault(name, partial(_sends, files=partial(_changed, change=change)), "error", cause, quick=quick)
 
 
-IMAGES = [
+_UIDS = {"StudyInstanceUID": "0020,000d", "SeriesInstanceUID": "0020,000e", "SOPInstanceUID": "0008,0018"}
+_SOME_FAILED = "failed: Warning: SubOperationsCompleteOneOrMoreFailures"
+
+COUNTS = [
     Fault("sends one image less", partial(_sends, files=_fewer), "waiting", "but like to see 3"),
     Fault("sends nothing", partial(_sends, files=_nothing), "waiting", "we expect 3 images"),
     Fault("sends one image twice", partial(_sends, files=_twice), "finished", "JOB "),
@@ -440,32 +460,49 @@ IMAGES = [
         "waiting",
         "we expect 3 images",
     ),
+]
+
+IMAGES = [
     *(
-        _changed_image(f"image cut {words}", partial(_cut, keep=keep))
-        for words, keep in {
-            "in its pixel data": 0.5,
-            "before its last byte": 0.9999,
-            "before its pixel data": 0,
-        }.items()
+        _changed_image(f"image cut {words}", partial(_cut, keep=keep), cause)
+        for words, keep, cause in (
+            ("in its pixel data", 0.5, _SOME_FAILED),
+            ("before its last byte", 0.9999, _SOME_FAILED),
+            # movescu says Success to this one.
+            ("before its first pixel", 0.0, "set aside"),
+        )
     ),
-    _changed_image("image garbled", _garbled),
+    _changed_image("image garbled", _garbled, _SOME_FAILED),
     *(
         Fault(
             f"images whose {keyword} is none",
             partial(_sends, files=partial(_hostile_images, keyword=keyword)),
             "error",
-            "set aside",
+            f"its ({tag}) is no UID",
             images=len(HOSTILE),
         )
-        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+        for keyword, tag in _UIDS.items()
     ),
     *(
-        _changed_image(f"image without {keyword}", partial(_with, change=partial(_unset, keyword=keyword)))
-        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "PixelData")
+        _changed_image(
+            f"image without {keyword}",
+            partial(_with, change=partial(_unset, keyword=keyword)),
+            cause,
+            quick=keyword in ("SOPInstanceUID", "PixelData"),
+        )
+        for keyword, cause in [
+            *((keyword, f"its ({tag}) is no UID") for keyword, tag in _UIDS.items()),
+            ("PixelData", "it is an image without pixel data"),
+        ]
     ),
-    Fault("announced SOPInstanceUIDs that are none", _announces_hostile, "error", "set aside", images=len(HOSTILE)),
+    Fault(
+        "announced SOPInstanceUIDs that are none",
+        _announces_hostile,
+        "error",
+        "it was announced with",
+        images=len(HOSTILE),
+    ),
     Fault("announced SOPInstanceUID is another's", _announces_another, "error", "it was announced with"),
-    *BREAKS_INSIDE_AN_IMAGE,
 ]
 
 _SYNTAXES = {
@@ -495,7 +532,7 @@ SYNTAXES = [
         for words, syntax in _SYNTAXES.items()
     ),
     *(
-        Fault(f"queries in {words} only", partial(_query_syntax, syntax=syntax), "finished", "JOB ")
+        Fault(f"queries in {words} only", partial(_query_syntax, syntax=syntax), "finished", "JOB ", alone=True)
         for words, syntax in _SYNTAXES.items()
     ),
 ]
@@ -521,3 +558,16 @@ def _many_series(sick: Sick, series: int) -> None:
     # Ends the pass's pulls; a settle time for each of 10,000 would take half a day.
     sick.script.move_status = 0xA801
     sick.script.send_only = dict.fromkeys(sick.study.series, sick.images)
+
+
+MANY_SERIES = [
+    Fault(
+        f"{series:,} series",
+        partial(_many_series, series=series),
+        "error",
+        "Refused: MoveDestinationUnknown",
+        alone=True,
+        quick=series == 1000,
+    )
+    for series in (1000, 10_000)
+]

@@ -141,6 +141,7 @@ class Scenario:
         """What holds for every run, and the invariants."""
         assert done.returncode == exit_status, (done, self.site.log())
         assert "Traceback" not in done.stderr + self.site.log(), done.stderr
+        invariants.assert_no_patient(done.stdout + done.stderr)
         for entry in self.entries:
             entry.count()
         invariants.check(self.site, self.scanner, self.requested)

@@ -531,7 +531,8 @@ class ScriptedScanner:
         return self._headers[path]
 
     def _sop_instance_uid(self, path: Path) -> str:
-        return str(self._header(path).SOPInstanceUID)
+        # The file's own, for a data set may lack it.
+        return str(self._header(path).file_meta.MediaStorageSOPInstanceUID)
 
 
 class _Courier:
@@ -584,8 +585,13 @@ class _StoringCourier(_Courier):
         except (RuntimeError, ValueError):
             # The destination hung up, or accepted no presentation context for this image.
             return False
-        _, response = self._store.dimse.get_msg(block=True)
-        return isinstance(response, C_STORE) and response.Status == SUCCESS
+        # Waiting for it in pynetdicom does not end when the destination aborts.
+        self._store.dimse_timeout = 0.05
+        while self._store.dul.is_alive() and not self._store.acse.is_aborted():
+            _, response = self._store.dimse.get_msg(block=True)
+            if response is not None:
+                return isinstance(response, C_STORE) and response.Status == SUCCESS
+        return False
 
     def send_half(self, path: Path, number: int) -> None:
         request, context_id = self._request(path, number)
