@@ -70,7 +70,8 @@ class Fault:
     """A fault of the scanner: its name in the table, what the script does, and what a pass makes of it.
 
     `outcome` of the study is what the report says while the fault is there: the pass ends with exit status 5 when it
-    is "error", else with 0. `cause` stands in the log in what a pass says of the study.
+    is "error", else with 0. `cause` stands in the log in what a pass says of the study; {n}, {more} and {less} in it
+    are the number of images of its first series, one more and one less.
     """
 
     name: str
@@ -79,10 +80,10 @@ class Fault:
     cause: str
     alone: bool = False
     """It hits whole associations, or the rest of a pass: the studies beside it may have to wait for its end."""
-    receive: bool = False
-    """Only where movescu receives."""
     make: Callable[..., list[Path]] = mr_series
     images: int = 3
+    may_complete: bool = False
+    """What was sent before it may have been all: then the next pass finishes the study."""
     quick: bool = True
     """Also in the size that fits CI."""
 
@@ -141,18 +142,26 @@ class Laboratory:
             if self.scenario.where(sick.study) == "active-scans":
                 fault.begin(sick)
         said = len(self.scenario.site.messages())
-        there = {sick.study.uid: fault for sick, fault in ill if self.scenario.where(sick.study) == "active-scans"}
-        is_told = any(fault.outcome == "error" for fault in there.values())
-        found = outcomes(self.scenario.report(exit_status=5 if is_told else 0))
+        there = [(sick, fault) for sick, fault in ill if self.scenario.where(sick.study) == "active-scans"]
+        expected = {
+            sick.study.uid: "finished" if fault.may_complete and self._is_here(sick.study) else fault.outcome
+            for sick, fault in there
+        }
+        found = outcomes(self.scenario.report(exit_status=5 if "error" in expected.values() else 0))
         messages = self.scenario.site.messages()[said:]
         wrong = []
-        for uid, fault in there.items():
+        for sick, fault in there:
+            uid, n = sick.study.uid, sick.images
+            cause = fault.cause.format(n=n, more=n + 1, less=n - 1) if expected[uid] == fault.outcome else ""
             about = _about(messages, uid)
-            if found[uid] != fault.outcome or not any(fault.cause in message for message in about):
+            if found[uid] != expected[uid] or not any(cause in message for message in about):
                 wrong.append((fault.name, found[uid], about))
         assert not wrong, wrong
         for sick, _ in ill:
             sick.passes += 1
+
+    def _is_here(self, study: Study) -> bool:
+        return all(self.scenario.filed(path).exists() for path in study.paths)
 
     def _recover(self, healthy: Study) -> None:
         """Without help: everything is finished when the faults are gone."""

@@ -120,7 +120,14 @@ _MOVE_BROKEN = {
 }
 
 BREAKS_OF_MOVE = [
-    Fault(f"C-MOVE: {how} at the {moment}", partial(_break, moment=moment, how=how), "error", cause, True)
+    Fault(
+        f"C-MOVE: {how} at the {moment}",
+        partial(_break, moment=moment, how=how),
+        "error",
+        cause,
+        alone=True,
+        may_complete=moment == "image",
+    )
     for how, cause in _MOVE_BROKEN.items()
     for moment in ("move", "image")
 ]
@@ -131,7 +138,6 @@ BREAKS_INSIDE_AN_IMAGE = [
         "error",
         cause,
         alone=True,
-        receive=True,
     )
     for how, cause in _MOVE_BROKEN.items()
 ]
@@ -328,7 +334,7 @@ ANSWERS = [
         "the scanner has no series of",
     ),
     *(
-        Fault(f"count is {words}", partial(_count, count=value), "finished", "we do have 3 of 3")
+        Fault(f"count is {words}", partial(_count, count=value), "finished", "we do have {n} of {n}")
         for words, value in {
             "empty": "",
             "negative": "-3",
@@ -341,8 +347,8 @@ ANSWERS = [
         }.items()
     ),
     Fault("count is huge", partial(_count, count="2147483647"), "waiting", "but like to see 2147483647"),
-    Fault("claims one image more", partial(_claim, more=1), "waiting", "but like to see 4"),
-    Fault("claims one image less", partial(_claim, more=-1), "finished", "we do have 3 of 2"),
+    Fault("claims one image more", partial(_claim, more=1), "waiting", "but like to see {more}"),
+    Fault("claims one image less", partial(_claim, more=-1), "finished", "we do have {n} of {less}"),
     Fault("claims another count in each pass", _changing_count, "waiting", "but like to see"),
 ]
 
@@ -444,10 +450,10 @@ _UIDS = {"StudyInstanceUID": "0020,000d", "SeriesInstanceUID": "0020,000e", "SOP
 _SOME_FAILED = "failed: Warning: SubOperationsCompleteOneOrMoreFailures"
 
 COUNTS = [
-    Fault("sends one image less", partial(_sends, files=_fewer), "waiting", "but like to see 3"),
-    Fault("sends nothing", partial(_sends, files=_nothing), "waiting", "we expect 3 images"),
+    Fault("sends one image less", partial(_sends, files=_fewer), "waiting", "but like to see {n}"),
+    Fault("sends nothing", partial(_sends, files=_nothing), "waiting", "we expect {n} images"),
     Fault("sends one image twice", partial(_sends, files=_twice), "finished", "JOB "),
-    Fault("sends an image more", partial(_sends, files=_one_more), "finished", "we do have 4 of 3"),
+    Fault("sends an image more", partial(_sends, files=_one_more), "finished", "we do have {more} of {n}"),
     Fault(
         "sends an image of a study that was not asked",
         partial(_sends, files=_with_a_stranger),
@@ -458,7 +464,7 @@ COUNTS = [
         "sends images of another requested study",
         partial(_sends, files=_healthy_ones),
         "waiting",
-        "we expect 3 images",
+        "we expect {n} images",
     ),
 ]
 

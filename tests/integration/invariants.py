@@ -76,7 +76,7 @@ def has_ended(site: Site, study_instance_uid: str) -> bool:
 
 
 def check_images(site: Site, scanner: Scanner) -> None:
-    """Everything in site/raw is a whole image that lies under its own UIDs, and if the scanner has it, has its pixels."""
+    """Everything in site/raw is a whole image that lies under its own UIDs, with the pixels that the scanner has."""
     raw = site.data / "site" / "raw"
     held = _pixels(scanner)
     for path in raw.rglob("*"):
