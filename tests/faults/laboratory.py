@@ -1,5 +1,6 @@
 """How a fault of the scanner is run: studies fall ill, passes are made, the fault ends, and all of them must finish."""
 
+import json
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -118,7 +119,7 @@ class Laboratory:
             entries = [Entry(self._request, fault.name) for fault in faults]
             self.scenario.entries = entries
             for _ in range(passes):
-                self._a_pass(list(zip(sick, faults, strict=True)))
+                self._a_pass(list(zip(sick, faults, entries, strict=True)))
                 if not any(fault.alone for fault in faults):
                     assert self.scenario.where(healthy) == "finished-scans", "a healthy study had to wait"
             self._ill += zip(sick, entries, strict=True)
@@ -136,28 +137,31 @@ class Laboratory:
         self.scenario.request(study, age_seconds=60)
         return Sick(study, self._scanner, healthy, place, self.scenario.folder / "sent", self._numbers)
 
-    def _a_pass(self, ill: Sequence[tuple[Sick, Fault]]) -> None:
-        for sick, fault in ill:
+    def _a_pass(self, ill: Sequence[tuple[Sick, Fault, Entry]]) -> None:
+        for sick, fault, _ in ill:
             sick.script = self._scanner.scripts[sick.study.uid] = Script()
             if self.scenario.where(sick.study) == "active-scans":
                 fault.begin(sick)
         said = len(self.scenario.site.messages())
-        there = [(sick, fault) for sick, fault in ill if self.scenario.where(sick.study) == "active-scans"]
+        there = [one for one in ill if self.scenario.where(one[0].study) == "active-scans"]
         expected = {
             sick.study.uid: "finished" if fault.may_complete and self._is_here(sick.study) else fault.outcome
-            for sick, fault in there
+            for sick, fault, _ in there
         }
-        found = outcomes(self.scenario.report(exit_status=5 if "error" in expected.values() else 0))
+        done = self.scenario.site.move("--json")
+        found = outcomes(json.loads(done.stdout)) if done.stdout else {}
         messages = self.scenario.site.messages()[said:]
         wrong = []
-        for sick, fault in there:
+        for sick, fault, entry in there:
             uid, n = sick.study.uid, sick.images
             cause = fault.cause.format(n=n, more=n + 1, less=n - 1) if expected[uid] == fault.outcome else ""
             about = _about(messages, uid)
-            if found[uid] != expected[uid] or not any(cause in message for message in about):
-                wrong.append((fault.name, found[uid], about))
-        assert not wrong, wrong
-        for sick, _ in ill:
+            if found.get(uid) != expected[uid] or not any(cause in message for message in about):
+                wrong.append((fault.name, found.get(uid), about))
+                entry.broke()
+        assert not wrong, (wrong, done.stderr)
+        self.scenario.check(done, exit_status=5 if "error" in expected.values() else 0)
+        for sick, _, _ in ill:
             sick.passes += 1
 
     def _is_here(self, study: Study) -> bool:

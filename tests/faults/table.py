@@ -11,7 +11,8 @@ _SCENARIO = "fault scenario"
 class Entry:
     """One run of a scenario in the table: after how many passes the invariants were checked.
 
-    A test may run several: when it fails, those that have `held` until then are not the broken ones.
+    A test may run several: when it fails, those that have `held` until then are not the broken ones, and when one
+    `broke` no other is.
     """
 
     def __init__(self, request: pytest.FixtureRequest, name: str) -> None:
@@ -34,6 +35,12 @@ class Entry:
         self._state = "held"
         self._properties.append(self._property())
 
+    def broke(self) -> None:
+        """It is what the test is about to fail for."""
+        self._properties.remove(self._property())
+        self._state = "broke"
+        self._properties.append(self._property())
+
     def _property(self) -> tuple[str, str]:
         return _SCENARIO, f"{self._passes} {self._state} {self._name}"
 
@@ -46,12 +53,12 @@ def lines(reports: Iterable[pytest.TestReport]) -> list[str]:
     for report in reports:
         if report.when != "call":
             continue
-        for key, value in report.user_properties:
-            if key == _SCENARIO:
-                number, state, name = str(value).split(" ", 2)
-                runs[name] += 1
-                passes[name] += int(number)
-                broken[name] += report.failed and state != "held"
+        entries = [str(value).split(" ", 2) for key, value in report.user_properties if key == _SCENARIO]
+        blamed = {"broke"} if any(state == "broke" for _, state, _ in entries) else {"begun"}
+        for number, state, name in entries:
+            runs[name] += 1
+            passes[name] += int(number)
+            broken[name] += report.failed and state in blamed
     width = max(map(len, runs), default=0)
     table = [f"{name:{width}}  {runs[name]:6}  {passes[name]:6}  {broken[name]:6}" for name in sorted(runs)]
     if table:
