@@ -282,8 +282,11 @@ def _problem(dump: Dump) -> str | None:
 
 
 def _is_image_without_pixels(dump: Dump) -> bool:
-    """Whether the file, which dcmdump could read, was cut exactly between two elements: no pixel data in an image."""
-    if any(dump.has(tag) for tag in PIXEL_DATA):
+    """Whether the file, which dcmdump could read, was cut exactly before or in front of its pixel data's value.
+
+    movescu stores what arrives cut there, and says Success: with no such element, or with an empty one.
+    """
+    if any(dump.has_value(tag) for tag in PIXEL_DATA):
         return False
     from pydicom.uid import UID  # costs 0.2 s, and only what has no pixel data needs it
 

@@ -73,9 +73,12 @@ class Dump:
             return None
         return found[0].values[0] or None
 
-    def has(self, tag: str) -> bool:
-        """Whether there is an element TAG at the top."""
-        return any(element.tag == tag and not element.path for element in self.elements)
+    def has_value(self, tag: str) -> bool:
+        """Whether there is an element TAG at the top that is not empty; its value need not have been read."""
+        return any(
+            element.tag == tag and not element.path and (element.cut or element.text is not None)
+            for element in self.elements
+        )
 
 
 def unquote(text: str) -> str:

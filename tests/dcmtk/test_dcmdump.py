@@ -61,7 +61,8 @@ def test_an_empty_value_is_none_and_its_words_as_a_value_are_a_value(version):
         SERIES_INSTANCE_UID: None,
     }
     assert (one.one(STUDY_DESCRIPTION), one.one(SERIES_DESCRIPTION)) == (None, "(no value available)")
-    assert (one.has(SERIES_INSTANCE_UID), one.has(STUDY_INSTANCE_UID)) == (True, False)
+    has_value = [one.has_value(tag) for tag in (MODALITY, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID)]
+    assert has_value == [True, False, False]
 
 
 @versions
@@ -138,7 +139,7 @@ def test_each_character_stands_for_a_byte_of_the_value(version):
 def test_pixel_data_is_there_whether_it_was_loaded_or_not(version):
     for name in ("dump-pixels", "dump-pixels-not-loaded"):
         [one] = parsed(version, name)
-        assert one.has("7fe0,0010") and one.one("7fe0,0010") is None
+        assert one.has_value("7fe0,0010") and one.one("7fe0,0010") is None
 
 
 # Places
@@ -337,7 +338,7 @@ def test_only_what_was_asked_for_is_read(tools, tmp_path):
 def test_pixel_data_can_be_left_where_it_is(tools, tmp_path, load_all):
     [path] = dumped_series(tmp_path, study_instance_uid="1.2", series_instance_uid="1.2.3", images=1)
     [one] = dump(tools, str(tmp_path), [path.name], ["0008,0018", "7fe0,0010"], load_all=load_all)
-    assert (one.one("0008,0018"), one.has("7fe0,0010"), one.error) == ("1.2.3.1", True, None)
+    assert (one.one("0008,0018"), one.has_value("7fe0,0010"), one.error) == ("1.2.3.1", True, None)
 
 
 printable = st.text(st.characters(codec="latin-1", exclude_characters="\\"), min_size=1, max_size=20)

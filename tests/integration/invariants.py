@@ -8,12 +8,16 @@ import pydicom
 from pydicom.uid import UID
 
 from tests.support.dcmqrscp import Dcmqrscp
+from tests.support.objects import PATIENT_ID, PATIENT_NAME
 from tests.support.orthanc import Orthanc
 from tests.support.receiver import whole_image
 from tests.support.scripted import ScriptedScanner
 from tests.support.site import Site, flock
 
 Scanner = Dcmqrscp | Orthanc | ScriptedScanner
+
+# What a test has in a hostile text, so that whatever is made of it anywhere is found.
+EVIL = "evil"
 
 FOLDERS = ("active-scans", "finished-scans", "failed-scans")
 
@@ -22,7 +26,9 @@ def check(site: Site, scanner: Scanner, requested: Iterable[str]) -> None:
     """All of them; `requested` are the StudyInstanceUIDs that were ever requested at `site`."""
     for study_instance_uid in requested:
         check_request(site, scanner, study_instance_uid)
-    check_images(site)
+    check_images(site, scanner)
+    check_places(site)
+    check_no_patient(site)
     check_nothing_runs(site)
     check_nothing_left(site)
 
@@ -69,9 +75,10 @@ def has_ended(site: Site, study_instance_uid: str) -> bool:
     return bool(ended) and all(ended)
 
 
-def check_images(site: Site) -> None:
-    """Everything in site/raw is a whole image that lies under its own UIDs."""
+def check_images(site: Site, scanner: Scanner) -> None:
+    """Everything in site/raw is a whole image that lies under its own UIDs, with the pixels that the scanner has."""
     raw = site.data / "site" / "raw"
+    held = _pixels(scanner)
     for path in raw.rglob("*"):
         if path.is_dir():
             continue
@@ -82,6 +89,34 @@ def check_images(site: Site) -> None:
             assert len(image.PixelData) == pixels * int(image.BitsAllocated) // 8, path
         own = (image.StudyInstanceUID, image.SeriesInstanceUID, image.SOPInstanceUID)
         assert path.relative_to(raw).parts == tuple(map(str, own))
+        pixels_held = held.get(str(image.SOPInstanceUID))
+        assert pixels_held is None or image.PixelData == pixels_held, f"{path} has other pixels than the scanner's"
+
+
+def check_places(site: Site) -> None:
+    """Nothing lies in DATADIR or SERVERDIR, or above them, where nothing belongs."""
+    assert _names(site.data) <= {"config", "scanner", "site", *FOLDERS}
+    assert _names(site.data / "site") <= {"raw", "rejected"}
+    assert _names(site.server) <= {"logs", ".pids"}
+    rejected = site.data / "site" / "rejected"
+    assert not rejected.exists() or all(path.is_file() for path in rejected.iterdir()), "a folder was set aside"
+    # Where names with `..` in them would lead from DATADIR, and relative ones from where we are.
+    for folder in (Path.cwd(), *site.data.parents):
+        made = [name for name in _names(folder) if EVIL in name]
+        assert not made, f"{made} in {folder}"
+
+
+def check_no_patient(site: Site) -> None:
+    """No name and no ID of a patient stands in a file of SERVERDIR: the logs, the state, what is kept beside it."""
+    for path in site.server.rglob("*"):
+        if path.is_file():
+            assert_no_patient(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def assert_no_patient(text: str) -> None:
+    """The patient of the tests' objects, whole or a part of the name, is not in the text."""
+    for patient in (PATIENT_NAME, PATIENT_ID, *PATIENT_NAME.split("^")[1:]):
+        assert patient not in text, f"{patient} is told"
 
 
 def check_nothing_runs(site: Site) -> None:
@@ -121,6 +156,19 @@ def staging(site: Site) -> list[Path]:
 def work_folders(site: Site) -> list[Path]:
     """The folders, and parts of the state file, beside the lock."""
     return list((site.server / ".pids").glob(".moveFromScanner*.work.*"))
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def _pixels(scanner: Scanner) -> dict[str, bytes]:
+    """The pixel data of each SOPInstanceUID that a scripted scanner has; others are compared when a study is closed."""
+    if not isinstance(scanner, ScriptedScanner):
+        return {}
+    paths = [path for series in scanner.studies.values() for images in series.values() for path in images]
+    images = [pydicom.dcmread(path) for path in paths]
+    return {str(image.SOPInstanceUID): image.PixelData for image in images if "PixelData" in image}
 
 
 def _study_of(path: Path) -> str:

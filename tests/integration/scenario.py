@@ -36,9 +36,10 @@ class Scenario:
     """`site` and `scanner`, and what is requested there."""
 
     def __init__(self, folder: Path, site: Site, scanner: Scanner, entry: Entry | None = None) -> None:
-        """`entry`: where passes are counted for the fault laboratory's table."""
+        """`entry`: where passes are counted for the fault laboratory's table; `entries` may hold several."""
+        self.folder = folder
         self.site = site
-        self._entry = entry
+        self.entries = [] if entry is None else [entry]
         self.scanner = scanner
         self.requested: list[str] = []
         self._acquired = folder / "acquired"
@@ -140,8 +141,9 @@ class Scenario:
         """What holds for every run, and the invariants."""
         assert done.returncode == exit_status, (done, self.site.log())
         assert "Traceback" not in done.stderr + self.site.log(), done.stderr
-        if self._entry is not None:
-            self._entry.count()
+        invariants.assert_no_patient(done.stdout + done.stderr)
+        for entry in self.entries:
+            entry.count()
         invariants.check(self.site, self.scanner, self.requested)
 
     def report(self, *arguments: str, exit_status: int = 0, **more: Any) -> dict[str, Any]:

@@ -10,9 +10,10 @@ of them can be made to do. Without a script it behaves: it finds what it has and
     assert scanner.moves == [(study, series, ())]
 
 A new kind of misbehaviour is a field of `Script`, and the place in `_find`, `_serve_move`, `_send` or `_on_request`
-that looks at it.
+that looks at it. At any chosen message an association is ended or falls silent by `Script.breaks`.
 """
 
+import contextlib
 import os
 import shutil
 import socket
@@ -25,16 +26,18 @@ from io import BytesIO
 from pathlib import Path
 from socketserver import BaseServer
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import pydicom
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_MOVE
-from pynetdicom.dsutils import decode, encode
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_MOVE, C_STORE
+from pynetdicom.dsutils import decode, encode, split_dataset
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run time
     StudyRootQueryRetrieveInformationModelFind,
@@ -59,7 +62,32 @@ UNABLE_TO_PERFORM_SUB_OPERATIONS = 0xA702
 MOVE_DESTINATION_UNKNOWN = 0xA801
 CANCEL = 0xFE00
 
+_FRAGMENT = 1024
+
 _V = TypeVar("_V")
+
+
+@dataclass(frozen=True)
+class Break:
+    """An association is ended, or falls silent, at one message.
+
+    `find` and `move`: a request has come. `answer` and `image`: before the answer to a C-FIND, or the image of a
+    C-MOVE, that `number` came before; when that is how many there are, before the final response. `inside image`: half
+    of that image has been sent.
+
+    `abort` sends A-ABORT, `close` ends the connection without a word, `silence` says nothing for `seconds` and closes
+    nothing. In a C-MOVE the association to the destination ends in the same way.
+    """
+
+    moment: Literal["find", "answer", "move", "image", "inside image"]
+    number: int = 0
+    how: Literal["abort", "close", "silence"] = "abort"
+    level: str = "SERIES"
+    """The level of the C-FIND."""
+    seconds: float = 600
+
+    def is_at(self, moment: str, number: int, level: str | None = None) -> bool:
+        return (self.moment, self.number, level or self.level) == (moment, number, self.level)
 
 
 @dataclass
@@ -84,6 +112,12 @@ class Script:
     """Abort the association at the n-th C-FIND (1 is the first ever) instead of answering it."""
     find_silence: float = 0
     """Seconds before each C-FIND is answered."""
+    seconds_between_answers: float = 0
+    """Seconds before each answer."""
+    pending_status: int = PENDING
+    """The status of each answer of its own; 0xFF01 where optional keys are not supported."""
+    find_ends_with: dict[str, int] = field(default_factory=dict)
+    """The final status at this level, after all the answers."""
 
     # C-MOVE
     move_status: int | None = None
@@ -101,10 +135,22 @@ class Script:
     """Seconds before each image."""
     pending_responses: bool = True
     """Whether a C-MOVE response follows each image; some scanners send none before the last."""
+    sends: Callable[[list[Path]], list[Path]] | None = None
+    """The files to send instead of those that would be: more, others, damaged ones. Their bytes go out as they are."""
+    announces: Callable[[str], str] | None = None
+    """The SOPInstanceUID to announce in the C-STORE command instead of the image's own."""
 
     # Associations
+    breaks: Break | None = None
+    """Where an association is ended or falls silent."""
+    syntaxes: Sequence[str] | None = None
+    """The transfer syntaxes in which queries are taken; None: the three uncompressed ones and deflated."""
     reject: bool | tuple[int, int, int] = False
     """Reject associations: with (result, source, reason) of PS3.8 9.3.4, True is (1, 1, 1), permanent, no reason."""
+
+    def at(self, moment: str, number: int = 0, level: str | None = None) -> Break | None:
+        """What breaks at this message, if anything."""
+        return self.breaks if self.breaks is not None and self.breaks.is_at(moment, number, level) else None
 
 
 class ScriptedScanner:
@@ -114,6 +160,9 @@ class ScriptedScanner:
     (`objects.by_study` makes it). `destinations`: {AE title: port}, all on loopback. With `files_into` (a folder
     DATADIR/site/raw) no image is sent: each is copied to STUDY/SERIES/SOPINSTANCEUID below that folder, as if another
     program had received it, for any destination; with `deliver_when_told` not before the test calls `deliver`.
+
+    `scripts` holds scripts for requests about one study, by its StudyInstanceUID; they stand instead of `script`, but
+    for what that says of associations before a request has come.
 
     It records what it was asked: `asked` (level, StudyInstanceUID, SeriesInstanceUID) of each C-FIND and `moves`
     (StudyInstanceUID, SeriesInstanceUID, SOPInstanceUIDs) of each C-MOVE, "" and () for what was not in the query;
@@ -136,6 +185,7 @@ class ScriptedScanner:
         self.studies: Studies = studies if studies is not None else {}
         self.destinations = dict(destinations or {})
         self.script = script or Script()
+        self.scripts: dict[str, Script] = {}
         self.ae_title = ae_title
         self.port = port or free_port()
         self.files_into = files_into
@@ -219,6 +269,11 @@ class ScriptedScanner:
             event.assoc.acse.send_reject(*reason)
             # Waits until it is sent: pynetdicom closes the connection as soon as this returns.
             event.assoc.kill()
+        elif self.script.syntaxes is not None:
+            event.assoc.acceptor.supported_contexts = [
+                build_context(str(context.abstract_syntax), list(self.script.syntaxes))
+                for context in event.assoc.acceptor.supported_contexts
+            ]
 
     def _on_established(self, event: evt.Event) -> None:
         # pynetdicom's C-MOVE always opens an association to the destination, always sends a response for each image
@@ -245,29 +300,58 @@ class ScriptedScanner:
                 return True
             self._ending.wait(min(left, 0.05))
 
+    def _breaks(self, wanted: Break | None, association: Association, *others: Association) -> bool:
+        """Do what is wanted here, None is nothing; whether the association is over."""
+        if wanted is None:
+            return False
+        if wanted.how == "silence":
+            return not self._pause(wanted.seconds, association)
+        for one in (*others, association):
+            if wanted.how == "abort":
+                one.abort()
+            else:
+                _hang_up(one)
+        return True
+
+    def _script_for(self, query: Dataset) -> Script:
+        return self.scripts.get(_text(query, "StudyInstanceUID"), self.script)
+
     # C-FIND
 
     def _find(self, event: evt.Event) -> Iterator[Answer]:
-        script = self.script
         query = event.identifier
+        script = self._script_for(query)
         level = str(query.get("QueryRetrieveLevel", ""))
         self.asked.append((level, _text(query, "StudyInstanceUID"), _text(query, "SeriesInstanceUID")))
         if len(self.asked) == script.abort_at_find:
             event.assoc.abort()
+            return
+        if self._breaks(script.at("find", level=level), event.assoc):
             return
         if not self._pause(script.find_silence, event.assoc):
             return
         if level in script.find_status:
             yield script.find_status[level], None
             return
-        answers = script.find_answers.get(level, partial(self._matches, level))
+        answers = script.find_answers.get(level, partial(self.matches, script=script))
+        number = 0
         for answer in answers if isinstance(answers, Sequence) else answers(query):
             if event.is_cancelled:
                 yield CANCEL, None
                 return
+            if self._breaks(script.at("answer", number, level), event.assoc):
+                return
+            if script.seconds_between_answers and not self._pause(script.seconds_between_answers, event.assoc):
+                return
             yield answer
+            number += 1
+        if not self._breaks(script.at("answer", number, level), event.assoc) and level in script.find_ends_with:
+            yield script.find_ends_with[level], None
 
-    def _matches(self, level: str, query: Dataset) -> Iterator[Answer]:
+    def matches(self, query: Dataset, script: Script | None = None) -> Iterator[Answer]:
+        """The answers to a C-FIND from what it has, for a function in `find_answers` to change."""
+        script = script or Script()
+        level = str(query.get("QueryRetrieveLevel", ""))
         for study_instance_uid, series in _wanted(self.studies, query, "StudyInstanceUID"):
             if level == "STUDY":
                 paths = [path for images in series.values() for path in images]
@@ -276,19 +360,19 @@ class ScriptedScanner:
                     _fill(answer, query, "NumberOfStudyRelatedSeries", len(series))
                     _fill(answer, query, "NumberOfStudyRelatedInstances", len(paths))
                     answer.StudyInstanceUID = study_instance_uid
-                    yield PENDING, answer
+                    yield script.pending_status, answer
                 continue
             for series_instance_uid, paths in _wanted(series, query, "SeriesInstanceUID"):
                 if level == "SERIES":
                     answer = self._answer(level, query, paths[0] if paths else None)
                     answer.StudyInstanceUID = study_instance_uid
                     answer.SeriesInstanceUID = series_instance_uid
-                    self._count(answer, query, series_instance_uid, len(paths))
-                    yield PENDING, answer
+                    _count(script, answer, query, series_instance_uid, len(paths))
+                    yield script.pending_status, answer
                     continue
                 images = {str(self._header(path).SOPInstanceUID): path for path in list(paths)}
                 for _, path in _wanted(images, query, "SOPInstanceUID"):
-                    yield PENDING, self._answer(level, query, path)
+                    yield script.pending_status, self._answer(level, query, path)
 
     def _answer(self, level: str, query: Dataset, path: Path | None) -> Dataset:
         """The keys of the query with what the image has for them, empty where it has nothing (PS3.4 C.2.2.1.3)."""
@@ -301,35 +385,29 @@ class ScriptedScanner:
         answer.QueryRetrieveLevel = level
         return answer
 
-    def _count(self, answer: Dataset, query: Dataset, series_instance_uid: str, images: int) -> None:
-        tag = self.script.count_key
-        if tag is None or tag not in query:
-            return
-        value = self.script.claims.get(series_instance_uid, images)
-        # `already_converted`: a text that is no number is what a test may want.
-        answer[tag] = DataElement(tag, "IS", "" if value is None else str(value), already_converted=True)
-
     # C-MOVE
 
     def _serve_move(self, association: Association, request: C_MOVE, context: PresentationContext) -> None:
-        script = self.script
         syntax = context.transfer_syntax[0]
         query = decode(
             request.Identifier or BytesIO(), syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated
         )
         sop_instance_uids = tuple(_values(query, "SOPInstanceUID"))
         self.moves.append((_text(query, "StudyInstanceUID"), _text(query, "SeriesInstanceUID"), sop_instance_uids))
+        script = self._script_for(query)
+        if self._breaks(script.at("move"), association):
+            return
         wanted = self._images_to_move(query)
-        to_send = self._images_to_send(wanted)
+        to_send = self._images_to_send(script, wanted)
         # A scanner that does not notice what it leaves out expects no more of itself than it sends.
         responder = _Responder(association, request, context, len(to_send if script.move_status is None else wanted))
-        courier = self._courier(association, request, to_send)
+        courier = self._courier(script, association, request, to_send)
         if courier is None:
             responder.respond(MOVE_DESTINATION_UNKNOWN)
             return
         finished = False
         try:
-            finished = self._send(association, to_send, courier, responder)
+            finished = self._send(script, association, to_send, courier, responder)
         finally:
             courier.close(aborting=not finished)
         if not finished:
@@ -342,18 +420,31 @@ class ScriptedScanner:
         else:
             responder.respond(SUB_OPERATIONS_WITH_FAILURES if responder.completed else UNABLE_TO_PERFORM_SUB_OPERATIONS)
 
-    def _send(self, association: Association, paths: list[Path], courier: "_Courier", responder: "_Responder") -> bool:
+    def _send(
+        self,
+        script: Script,
+        association: Association,
+        paths: list[Path],
+        courier: "_Courier",
+        responder: "_Responder",
+    ) -> bool:
         """Send the images; False when the association ended before the last."""
-        script = self.script
         for number in range(len(paths) + 1):
             if number == script.move_silence_after and not self._pause(script.move_silence, association):
                 return False
             if number == script.abort_move_after:
                 association.abort()
                 return False
+            if self._breaks(script.at("image", number), association, *courier.associations):
+                return False
             if number == len(paths):
                 break
             if not self._pause(script.seconds_between_images, association):
+                return False
+            half = script.at("inside image", number)
+            if half is not None:
+                courier.send_half(paths[number], number)
+                self._breaks(half, association, *courier.associations)
                 return False
             if courier.send(paths[number], number):
                 responder.completed += 1
@@ -373,30 +464,32 @@ class ScriptedScanner:
             if not sop_instance_uids or self._sop_instance_uid(path) in sop_instance_uids
         ]
 
-    def _images_to_send(self, wanted: list[Path]) -> list[Path]:
-        status = self.script.move_status
+    def _images_to_send(self, script: Script, wanted: list[Path]) -> list[Path]:
+        status = script.move_status
         refuses = status is not None and status != SUCCESS and status >> 12 != 0xB
         of_series: dict[str, list[Path]] = {}
         for path in wanted:
             of_series.setdefault(str(self._header(path).SeriesInstanceUID), []).append(path)
         chosen: list[Path] = []
         for series_instance_uid, paths in of_series.items():
-            only = self.script.send_only.get(series_instance_uid)
+            only = script.send_only.get(series_instance_uid)
             if only is None:
                 chosen += [] if refuses else paths
             elif isinstance(only, int):
                 chosen += paths[:only]
             else:
                 chosen += [path for path in paths if self._sop_instance_uid(path) in only]
-        return chosen
+        return script.sends(chosen) if script.sends is not None else chosen
 
-    def _courier(self, association: Association, request: C_MOVE, paths: list[Path]) -> "_Courier | None":
+    def _courier(
+        self, script: Script, association: Association, request: C_MOVE, paths: list[Path]
+    ) -> "_Courier | None":
         """What takes the images where they belong; None when that cannot be reached."""
         if self.files_into is not None:
             return _Courier(self._keep_for_delivery if self.deliver_when_told else self._copy)
         if not paths:
             # Nothing to send needs no destination, but an unknown one is refused all the same.
-            known = request.MoveDestination in self.destinations or self.script.move_status is not None
+            known = request.MoveDestination in self.destinations or script.move_status is not None
             return _Courier(lambda path: None) if known else None
         port = self.destinations.get(str(request.MoveDestination))
         if port is None:
@@ -416,7 +509,7 @@ class ScriptedScanner:
             ae_title=str(request.MoveDestination),
             evt_handlers=[(evt.EVT_CONN_OPEN, _without_nagle)],
         )
-        return _StoringCourier(store, association, request) if store.is_established else None
+        return _StoringCourier(store, association, request, script.announces) if store.is_established else None
 
     def _copy(self, path: Path) -> None:
         if self.files_into is None:
@@ -438,7 +531,8 @@ class ScriptedScanner:
         return self._headers[path]
 
     def _sop_instance_uid(self, path: Path) -> str:
-        return str(self._header(path).SOPInstanceUID)
+        # The file's own, for a data set may lack it.
+        return str(self._header(path).file_meta.MediaStorageSOPInstanceUID)
 
 
 class _Courier:
@@ -446,11 +540,15 @@ class _Courier:
 
     def __init__(self, take: Callable[[Path], None]) -> None:
         self._take = take
+        self.associations: list[Association] = []
 
     def send(self, path: Path, number: int) -> bool:
         """Take the image there, the `number`th of this C-MOVE; whether it is there now."""
         self._take(path)
         return True
+
+    def send_half(self, path: Path, number: int) -> None:
+        """Take half of the image there, and no more."""
 
     def close(self, *, aborting: bool) -> None:
         """There are no more; `aborting`: the scanner died."""
@@ -459,8 +557,16 @@ class _Courier:
 class _StoringCourier(_Courier):
     """Takes them by C-STORE in an established association with the move destination."""
 
-    def __init__(self, store: Association, association: Association, request: C_MOVE) -> None:
+    def __init__(
+        self,
+        store: Association,
+        association: Association,
+        request: C_MOVE,
+        announces: Callable[[str], str] | None,
+    ) -> None:
+        self.associations = [store]
         self._store = store
+        self._announces = announces
         self._originator_ae_title = str(association.requestor.ae_title)
         self._originator_id = int(request.MessageID or 0)
         # pynetdicom pauses its reactor for each C-STORE and, under load, goes on before the reactor paused again,
@@ -474,16 +580,47 @@ class _StoringCourier(_Courier):
 
     def send(self, path: Path, number: int) -> bool:
         try:
-            status = self._store.send_c_store(
-                path,
-                msg_id=number % 0xFFFF + 1,
-                originator_aet=self._originator_ae_title,
-                originator_id=self._originator_id,
-            )
+            request, context_id = self._request(path, number)
+            self._store.dimse.send_msg(request, context_id)
         except (RuntimeError, ValueError):
             # The destination hung up, or accepted no presentation context for this image.
             return False
-        return "Status" in status and int(status.Status) == SUCCESS
+        # Waiting for it in pynetdicom does not end when the destination aborts.
+        self._store.dimse_timeout = 0.05
+        while self._store.dul.is_alive() and not self._store.acse.is_aborted():
+            _, response = self._store.dimse.get_msg(block=True)
+            if response is not None:
+                return isinstance(response, C_STORE) and response.Status == SUCCESS
+        return False
+
+    def send_half(self, path: Path, number: int) -> None:
+        request, context_id = self._request(path, number)
+        message = C_STORE_RQ()
+        message.primitive_to_message(request)
+        fragments = list(message.encode_msg(context_id, _FRAGMENT))
+        for fragment in fragments[: len(fragments) // 2 + 1]:
+            self._store.dul.send_pdu(fragment)
+
+    def _request(self, path: Path, number: int) -> tuple[C_STORE, int]:
+        """The C-STORE request with the data set as it is in the file, whole or not, and its presentation context."""
+        if not self._store.is_established:
+            raise RuntimeError("the destination hung up")
+        meta, begin = split_dataset(path)
+        sop_class, syntax = meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID
+        context = self._store._get_valid_context(sop_class, syntax, "scu", allow_conversion=False)
+        sop_instance_uid = str(meta.MediaStorageSOPInstanceUID)
+        request = C_STORE()
+        request.MessageID = number % 0xFFFF + 1
+        request.Priority = 2
+        request.MoveOriginatorApplicationEntityTitle = self._originator_ae_title
+        request.MoveOriginatorMessageID = self._originator_id
+        request.AffectedSOPClassUID = sop_class
+        # Not the property: it would refuse one that is too long.
+        request._affected_sop_instance_uid = UID(
+            self._announces(sop_instance_uid) if self._announces is not None else sop_instance_uid
+        )
+        request.DataSet = BytesIO(path.read_bytes()[begin:])
+        return request, int(context.context_id or 1)
 
     def close(self, *, aborting: bool) -> None:
         self._store._reactor_checkpoint.set = self._resume  # type: ignore[method-assign]
@@ -532,6 +669,23 @@ def _without_nagle(event: evt.Event) -> None:
     connection = event.assoc.dul.socket
     if connection is not None and connection.socket is not None:
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _hang_up(association: Association) -> None:
+    """End the connection without a word. pynetdicom notices and cleans up, as when the other side did it."""
+    connection = association.dul.socket
+    if connection is not None and connection.socket is not None:
+        with contextlib.suppress(OSError):
+            connection.socket.shutdown(socket.SHUT_RDWR)
+
+
+def _count(script: Script, answer: Dataset, query: Dataset, series_instance_uid: str, images: int) -> None:
+    tag = script.count_key
+    if tag is None or tag not in query:
+        return
+    value = script.claims.get(series_instance_uid, images)
+    # `already_converted`: a text that is no number is what a test may want.
+    answer[tag] = DataElement(tag, "IS", "" if value is None else str(value), already_converted=True)
 
 
 def _values(query: Dataset, keyword: str) -> list[str]:

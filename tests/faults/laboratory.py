@@ -1,0 +1,194 @@
+"""How a fault of the scanner is run: studies fall ill, passes are made, the fault ends, and all of them must finish."""
+
+import json
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from tests.faults.table import Entry
+from tests.integration.scenario import Scenario, Study, outcomes
+from tests.support.objects import mr_series
+from tests.support.scripted import Script, ScriptedScanner
+
+# So many passes without help must be enough when a fault has ended.
+_PASSES_TO_FINISH = 2
+
+
+@dataclass
+class Sick:
+    """A study that the scanner has a fault with: its script is `script`, for requests about this study alone."""
+
+    study: Study
+    scanner: ScriptedScanner
+    healthy: Study
+    place: float
+    """Where in its messages the fault is: 0 is the first, 1 the last."""
+    folder: Path
+    """Where files that the scanner sends and does not have can be made."""
+    numbers: random.Random
+    passes: int = 0
+    """How many passes the fault has seen."""
+    script: Script = field(default_factory=Script)
+
+    @property
+    def series_instance_uid(self) -> str:
+        """Its first series."""
+        return next(iter(self.study.series))
+
+    @property
+    def images(self) -> int:
+        """How many images its first series has."""
+        return len(self.study.series[self.series_instance_uid])
+
+    def at(self, last: int) -> int:
+        """The number of the message at the place, of those from 0 to `last`."""
+        return round(self.place * last)
+
+    def copy(self, path: Path, change: Callable[[Dataset], object]) -> Path:
+        """A copy of the image that `change` changes and the scanner does not have, as a file to send."""
+        image = pydicom.dcmread(path)
+        change(image)
+        return self.save(path, image)
+
+    def save(self, path: Path, image: Dataset | bytes) -> Path:
+        self.folder.mkdir(exist_ok=True)
+        copy = self.folder / f"{len(list(self.folder.iterdir()))}.{path.name}"
+        if isinstance(image, bytes):
+            copy.write_bytes(image)
+        else:
+            image.save_as(copy, enforce_file_format=False)
+        return copy
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of the scanner: its name in the table, what the script does, and what a pass makes of it.
+
+    `outcome` of the study is what the report says while the fault is there: the pass ends with exit status 5 when it
+    is "error", else with 0. `cause` stands in the log in what a pass says of the study; {n}, {more} and {less} in it
+    are the number of images of its first series, one more and one less.
+    """
+
+    name: str
+    begin: Callable[[Sick], Any]
+    outcome: str
+    cause: str
+    alone: bool = False
+    """It hits whole associations, or the rest of a pass: the studies beside it may have to wait for its end."""
+    make: Callable[..., list[Path]] = mr_series
+    images: int = 3
+    may_complete: bool = False
+    """What was sent before it may have been all: then the next pass finishes the study."""
+    quick: bool = True
+    """Also in the size that fits CI."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Laboratory:
+    """Runs faults at one site, one after another or beside each other."""
+
+    def __init__(
+        self, scenario: Scenario, scanner: ScriptedScanner, request: pytest.FixtureRequest, seed: int = 1
+    ) -> None:
+        self.scenario = scenario
+        self._scanner = scanner
+        self._request = request
+        self._numbers = random.Random(seed)
+        self._ill: list[tuple[Sick, Entry]] = []
+
+    def run(
+        self, steps: Iterable[Sequence[Fault]], *, passes: int = 1, place: float = 0.5, sizes: Sequence[int] = ()
+    ) -> None:
+        """The faults of each step at once, step after step, for so many passes; then they end.
+
+        `sizes`: the numbers of images of each series of a sick study instead of the fault's own.
+        """
+        healthy = self.scenario.acquire(1)
+        # The youngest: a pass comes to it after the sick ones.
+        self.scenario.request(healthy)
+        for faults in steps:
+            sick = [self._fall_ill(fault, healthy, place, sizes) for fault in faults]
+            entries = [Entry(self._request, fault.name) for fault in faults]
+            self.scenario.entries = entries
+            for _ in range(passes):
+                self._a_pass(list(zip(sick, faults, entries, strict=True)))
+                if not any(fault.alone for fault in faults):
+                    assert self.scenario.where(healthy) == "finished-scans", "a healthy study had to wait"
+            self._ill += zip(sick, entries, strict=True)
+            self._scanner.scripts.clear()
+            self._scanner.script = Script()
+        self._recover(healthy)
+
+    def _fall_ill(self, fault: Fault, healthy: Study, place: float, sizes: Sequence[int]) -> Sick:
+        if fault.alone and self._ill:
+            last = self._ill[-1][0]
+            if len(last.study.paths) == fault.images and self.scenario.where(last.study) == "active-scans":
+                # It fares from bad to worse, and saves a pull.
+                return last
+        study = self.scenario.acquire(*(sizes or [fault.images]), make=fault.make)
+        self.scenario.request(study, age_seconds=60)
+        return Sick(study, self._scanner, healthy, place, self.scenario.folder / "sent", self._numbers)
+
+    def _a_pass(self, ill: Sequence[tuple[Sick, Fault, Entry]]) -> None:
+        for sick, fault, _ in ill:
+            sick.script = self._scanner.scripts[sick.study.uid] = Script()
+            if self.scenario.where(sick.study) == "active-scans":
+                fault.begin(sick)
+        said = len(self.scenario.site.messages())
+        there = [one for one in ill if self.scenario.where(one[0].study) == "active-scans"]
+        expected = {
+            sick.study.uid: "finished" if fault.may_complete and self._is_here(sick.study) else fault.outcome
+            for sick, fault, _ in there
+        }
+        done = self.scenario.site.move("--json")
+        found = outcomes(json.loads(done.stdout)) if done.stdout else {}
+        messages = self.scenario.site.messages()[said:]
+        wrong = []
+        for sick, fault, entry in there:
+            uid, n = sick.study.uid, sick.images
+            cause = fault.cause.format(n=n, more=n + 1, less=n - 1) if expected[uid] == fault.outcome else ""
+            about = _about(messages, uid)
+            if found.get(uid) != expected[uid] or not any(cause in message for message in about):
+                wrong.append((fault.name, found.get(uid), about))
+                entry.broke()
+        assert not wrong, (wrong, done.stderr)
+        self.scenario.check(done, exit_status=5 if "error" in expected.values() else 0)
+        for sick, _, _ in ill:
+            sick.passes += 1
+
+    def _is_here(self, study: Study) -> bool:
+        return all(self.scenario.filed(path).exists() for path in study.paths)
+
+    def _recover(self, healthy: Study) -> None:
+        """Without help: everything is finished when the faults are gone."""
+        self.scenario.entries = [entry for _, entry in self._ill]
+        studies = [healthy, *(sick.study for sick, _ in self._ill)]
+        for _ in range(_PASSES_TO_FINISH):
+            if any(self.scenario.where(study) == "active-scans" for study in studies):
+                self.scenario.a_pass()
+        for sick, entry in self._ill:
+            assert self.scenario.where(sick.study) == "finished-scans", _about(
+                self.scenario.site.messages(), sick.study.uid
+            )
+            entry.held()
+        assert self.scenario.where(healthy) == "finished-scans"
+
+
+def _about(messages: Sequence[str], study_instance_uid: str) -> list[str]:
+    """What a pass said of the study, from its PROCESS line to the next."""
+    about = []
+    this = False
+    for message in messages:
+        if message.startswith("PROCESS: "):
+            this = message.endswith(f"/{study_instance_uid}")
+        if this:
+            about.append(message)
+    return about
