@@ -313,20 +313,33 @@ class Day:
 
     @contextlib.contextmanager
     def lost_images(self) -> Iterator[None]:
-        """Somebody removes images of studies that are not finished."""
-        for path in list((self.site.data / "site" / "raw").glob("*/*/*")):
-            if self.random.random() < 0.5:
-                path.unlink(missing_ok=True)
+        """Somebody removes images of studies that are not finished, between two passes."""
+        with self.between_passes():
+            for uid in self.site.requests_in("active-scans"):
+                for path in list((self.site.data / "site" / "raw" / uid).glob("*/*")):
+                    if self.random.random() < 0.5:
+                        path.unlink()
         yield
 
     @contextlib.contextmanager
     def held_lock(self) -> Iterator[None]:
         """A script holds it for a while; there is no pass meanwhile."""
-        for _ in range(200):
-            with contextlib.suppress(AssertionError), held_by_flock(self.site.lock_file):
-                time.sleep(self.random.uniform(1, 4) * self.length.seconds_between_passes)
-                break
+        with self.between_passes():
+            time.sleep(self.random.uniform(1, 4) * self.length.seconds_between_passes)
         yield
+
+    @contextlib.contextmanager
+    def between_passes(self) -> Iterator[None]:
+        """The lock is ours while the block runs: taken as soon as no pass has it."""
+        for _ in range(1000):
+            with contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(held_by_flock(self.site.lock_file))
+                except AssertionError:
+                    continue
+                yield
+                return
+        raise TimeoutError("there is always a pass")
 
     @contextlib.contextmanager
     def full_disk(self) -> Iterator[None]:
