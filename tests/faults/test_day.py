@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.faults.clock import Clock
 from tests.faults.table import Entry
 from tests.integration import invariants
 from tests.integration.scenario import Scenario, Study
@@ -33,22 +34,6 @@ from tests.support.site import BIN, Site, held_by_flock, wait_until
 SECONDS_BETWEEN_PASSES = 15
 MORE_THAN_ANY_DISK = 1 << 62
 MIB = 1 << 20
-
-# The wall clock of the mover alone. libfaketime cannot do it: it fakes `clock_nanosleep` by the wall clock, so that
-# time.sleep raises or does not end. FILE holds: when it began, how often faster it runs, how far it has jumped.
-_CLOCK = """
-import time
-_time, _localtime, _strftime = time.time, time.localtime, time.strftime
-
-def now():
-    with open({file!r}, encoding="ascii") as file:
-        began, speed, jump = map(float, file.read().split())
-    return began + (_time() - began) * speed + jump
-
-time.time = now
-time.localtime = lambda seconds=None: _localtime(now() if seconds is None else seconds)
-time.strftime = lambda form, when=None: _strftime(form, _localtime(now()) if when is None else when)
-"""
 
 
 class Length(NamedTuple):
@@ -75,33 +60,6 @@ LENGTHS = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = list(LENGTHS) if metafunc.config.getoption("--full") else list(LENGTHS)[:1]
     metafunc.parametrize("length", [LENGTHS[name] for name in names], ids=names)
-
-
-class Clock:
-    """The mover's wall clock."""
-
-    def __init__(self, folder: Path, speed: float) -> None:
-        folder.mkdir()
-        self.began = time.time()
-        self._speed = speed
-        self._file = folder / "clock"
-        self.folder = folder
-        (folder / "sitecustomize.py").write_text(_CLOCK.format(file=str(self._file)))
-        self.jump(0)
-
-    def now(self) -> float:
-        """What it shows, but for a jump."""
-        return self.began + (time.time() - self.began) * self._speed
-
-    def jump(self, seconds: float) -> None:
-        """From now on it goes wrong by so many seconds."""
-        write_at_once(self._file, f"{self.began} {self._speed} {seconds}")
-
-
-def write_at_once(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="ascii")
-    part.rename(path)
 
 
 class Measure(NamedTuple):
@@ -173,7 +131,7 @@ class Day:
             retrieve_stall_seconds=2,
             retries=1,
         )
-        self.site.environment["PYTHONPATH"] = str(self.clock.folder)
+        self.site.environment |= self.clock.environment
         self.scenario = Scenario(folder, self.site, self.scanner, entry)
         self.entry = entry
         self.acquired = folder / "acquired"
