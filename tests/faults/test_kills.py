@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.killed import kill
 from tests.faults.table import Entry
-from tests.integration import invariants
 from tests.integration.invariants import Scanner
 from tests.integration.scenario import Scenario, Study
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.orthanc import Orthanc
 from tests.support.receiver import StorescpReceiver
-from tests.support.site import Site, wait_until
+from tests.support.site import Site
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 MOMENTS = 50
@@ -56,8 +56,6 @@ def place(
         site = Site(tmp_path / "site", scanner_port=scanner.port, receive_port=receive_port, receive=receives)
         if not receives:
             stack.enter_context(StorescpReceiver(tmp_path / "receiver", site.data, port=receive_port))
-        # A pass may be ended before it made the folder, and then nobody could try the lock.
-        site.lock_file.parent.mkdir(parents=True)
         name = f"killed by {number} at random, {kind}, {'--receive' if receives else 'another receives'}"
         yield Scenario(tmp_path, site, scanner, Entry(request, name))
 
@@ -72,47 +70,18 @@ def test_killed_at_random(place: Scenario, number: str, receives: bool, seed: in
     sent = signal.Signals[number]
     seconds = FIRST_SECONDS
     for _ in range(moments):
-        log = place.site.server / "logs" / "moveFromScanner.log"
-        log.unlink(missing_ok=True)
         # A study that runs and one of which some is here already, so that there is something of every kind to kill.
         running = place.acquire(1, ended=False)
         begun = place.acquire(4)
         if receives:
             place.have([*running.paths, *begun.paths[:1]])
         moment = chance.uniform(0, seconds)
-        with place.site.moving() as process:
-            time.sleep(moment)
-            process.send_signal(sent)
-            _, error = process.communicate(timeout=30)
-        where = f"killed after {moment:.3f} s of {seconds:.3f}, seed {seed}"
-        started = "move enabled" in place.site.log()
-        # While Python itself starts it says so of SIGINT, and nobody can keep it from that.
-        interrupted = sent == signal.SIGINT and error.endswith("KeyboardInterrupt\n")
-        assert "Traceback" not in error or (interrupted and not started), (where, error)
-        assert "Traceback" not in place.site.log(), where
-        # 0: it was faster. A signal that comes before Python runs our code ends the process all the same.
-        assert process.returncode in (0, -sent, 128 + sent), where
-        with said_where(where):
-            at_once(place, sent)
+        with said_where(f"killed after {moment:.3f} s of {seconds:.3f}, seed {seed}"):
+            kill(place, sent, moment)
             place.site.mpps(running.uid, ended=True)
             began = time.monotonic()
             finish(place, running, begun)
             seconds = time.monotonic() - began
-
-
-def at_once(place: Scenario, sent: int) -> None:
-    """What holds as soon as the pass is gone."""
-    site = place.site
-    if sent == signal.SIGKILL:
-        # The kernel ends the children a moment later. What they were at stays behind.
-        wait_until(lambda: not invariants.processes_of(site))
-    invariants.check_nothing_runs(site)
-    for uid in place.requested:
-        invariants.check_request(site, place.scanner, uid)
-    invariants.check_images(site)
-    if sent != signal.SIGKILL:
-        assert invariants.work_folders(site) == []
-        assert list(Path(site.environment["TMPDIR"]).iterdir()) == []
 
 
 def finish(place: Scenario, *studies: Study) -> None:
