@@ -89,6 +89,8 @@ def finish(place: Scenario, *studies: Study) -> None:
     for _ in range(1 if place.site.receive else 10):
         place.a_pass()
         if all(place.where(study) == "finished-scans" for study in studies):
+            # What a kill cut short is nothing that a person has to look at.
+            assert not (place.site.data / "site" / "rejected").exists()
             return
         time.sleep(0.2)
     raise AssertionError([place.where(study) for study in studies])
