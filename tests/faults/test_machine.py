@@ -9,6 +9,7 @@ have a test of their own below. With `--full` every tool is replaced in every wa
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -351,6 +352,19 @@ def emptied_staging(lab: Lab) -> AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 
+def cut_staging(lab: Lab) -> AbstractContextManager[None]:
+    """As a disk does that loses what it was given."""
+    os.truncate(received(lab.site)[0], 5000)
+    return contextlib.nullcontext()
+
+
+def mixed_up_staging(lab: Lab) -> AbstractContextManager[None]:
+    """One image has the content of another."""
+    one, other = sorted(received(lab.site))[:2]
+    shutil.copyfile(other, one)
+    return contextlib.nullcontext()
+
+
 def removed_staging(lab: Lab) -> AbstractContextManager[None]:
     for folder in invariants.staging(lab.site):
         shutil.rmtree(folder, ignore_errors=True)
@@ -382,6 +396,8 @@ DURING: dict[str, Row] = {
     "disk fills up": Row(filled_up, (4, 5), ""),
     "disk turns read-only": Row(made_read_only, (4, 5), ""),
     "staging is emptied": Row(emptied_staging, (0, 4, 5), ""),
+    "an image in staging is cut": Row(cut_staging, (5,), "set aside"),
+    "two images in staging are mixed up": Row(mixed_up_staging, (5,), "set aside"),
     "staging is removed": Row(removed_staging, (4, 5), ""),
     "working folder is removed": Row(removed_work, (0, 4, 5), ""),
     "lock file is removed": Row(removed_lock, (0,), ""),
@@ -416,6 +432,7 @@ ONLY_IN_FULL = {
     "scanner is gone",
     "request touched",
     "more requests come",
+    "two images in staging are mixed up",
     "staging is emptied",
     "lock file is removed",
     "scanner vanishes",
@@ -585,6 +602,48 @@ def test_no_file_may_be_as_large_as_an_image(lab: Lab) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert lab.scenario.where(lab.study) == "active-scans"
     assert_all_finish(lab)
+
+
+def test_what_is_known_outlives_a_disk_that_is_full(lab: Lab) -> None:
+    (series,) = lab.study.series
+    lab.scanner.script.send_only[series] = 2
+    lab.scenario.a_pass()
+    known = lab.site.state()
+    program = ("prlimit", "--fsize=100", "--", str(BIN / "scanner-mover"), "move", "--receive")
+    lab.scenario.check(lab.site.mover(*program[1:], program=str(shutil.which("prlimit"))), 4)
+    assert lab.site.state() == known
+    lab.scanner.script.send_only.clear()
+    assert_all_finish(lab)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_killed_while_an_image_is_written(lab: Lab, name: str) -> None:
+    """The image that is cut then is no fault of the scanner's: it is removed, and pulled again."""
+    sent = signal.Signals[name]
+    lab.scanner.script.seconds_between_images = 0.05
+    with lab.site.moving() as process:
+        wait_until(lambda: len(received(lab.site)) >= 2)
+        # Stopped, so that nothing is newer than what we cut.
+        movescu = child(process.pid)
+        os.kill(movescu, signal.SIGSTOP)
+        newest = max(received(lab.site), key=lambda path: path.stat().st_mtime_ns)
+        os.truncate(newest, 5000)
+        process.send_signal(sent)
+        done = ended(process)
+    assert done.returncode in (-sent, 128 + sent)
+    assert "Traceback" not in done.stderr
+    wait_until(lambda: not invariants.processes_of(lab.site))
+    lab.scanner.script.seconds_between_images = 0
+    lab.scenario.a_pass()
+    assert lab.scenario.where(lab.study) == "finished-scans"
+    assert not (lab.data / "site" / "rejected").exists()
+
+
+def child(process_id: int) -> int:
+    """The tool that the mover runs."""
+    tasks = Path("/proc", str(process_id), "task").iterdir()
+    (found,) = [int(one) for task in tasks for one in task.joinpath("children").read_text().split()]
+    return found
 
 
 def test_movers_and_a_script_at_once(lab: Lab, full: bool) -> None:
