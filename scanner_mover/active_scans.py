@@ -94,13 +94,14 @@ def make_folder(path: str) -> None:
 
 
 def close(request: Request, folder: str) -> list[str]:
-    """Move the files of REQUEST to FOLDER, which exists; gives the files that were moved.
+    """Move the files of REQUEST to FOLDER, made when missing; gives the files that were moved.
 
     Their content is kept. Files of one name become one, the newest: a request is one file. One that was taken away
     meanwhile is left out of what is returned.
 
     Raises UnusableError when a file cannot be moved.
     """
+    make_folder(folder)
     moved = []
     for path in request.files:
         try:

@@ -1,0 +1,38 @@
+"""Ending a pass at a moment that nobody chose, and what must hold at once."""
+
+import signal
+import time
+from pathlib import Path
+
+from tests.integration import invariants
+from tests.integration.scenario import Scenario
+from tests.support.site import wait_until
+
+
+def kill(scenario: Scenario, sent: signal.Signals, moment: float) -> None:
+    """Begin a pass and send it the signal after `moment` seconds; all that must hold then does."""
+    site = scenario.site
+    # A pass may be ended before it made the folder, and then nobody could try the lock.
+    site.lock_file.parent.mkdir(parents=True, exist_ok=True)
+    before = len(site.log())
+    with site.moving() as process:
+        time.sleep(moment)
+        process.send_signal(sent)
+        _, error = process.communicate(timeout=30)
+    new = site.log()[before:]
+    assert "Traceback" not in new
+    # While Python itself starts it says so of SIGINT, and nobody can keep it from that.
+    interrupted = sent == signal.SIGINT and error.endswith("KeyboardInterrupt\n") and not new
+    assert "Traceback" not in error or interrupted, error
+    # 4 and 5: it was faster. A signal that comes before Python runs our code ends the process all the same.
+    assert process.returncode in (0, 4, 5, -sent, 128 + sent)
+    if sent == signal.SIGKILL:
+        # The kernel ends the children a moment later. What they were at stays behind.
+        wait_until(lambda: not invariants.processes_of(site))
+    invariants.check_nothing_runs(site)
+    for uid in scenario.requested:
+        invariants.check_request(site, scenario.scanner, uid)
+    invariants.check_images(site)
+    if sent != signal.SIGKILL:
+        assert invariants.work_folders(site) == []
+        assert list(Path(site.environment["TMPDIR"]).iterdir()) == []
