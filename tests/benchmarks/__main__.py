@@ -1,0 +1,70 @@
+"""`.venv/bin/python -m tests.benchmarks`: measure, and print a table. Timing never decides the exit status."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.benchmarks import asking, daemon, growth, machine, pulling, start
+from tests.benchmarks.data import Lab
+from tests.benchmarks.harness import NotTheSameWorkError, Row, table
+from tests.support.site import path_without_ours
+
+_GROUPS: dict[str, Callable[[Lab], list[Row]]] = {
+    "start": start.rows,
+    "asking": asking.rows,
+    "growth": growth.rows,
+    "series": pulling.rows_of_one_series,
+    "small": pulling.rows_of_small_series,
+    "daemon": daemon.rows,
+}
+_SAID = "ratio: the median over the rounds of ours / theirs in that round (of theirs / ours where a mark has ≥)"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.partition(":")[2].strip())
+    parser.add_argument("--rows", nargs="+", choices=_GROUPS, default=list(_GROUPS), metavar="NAME", help=_names())
+    parser.add_argument("--rounds", type=int, default=5, help="how often each side runs, in turn (%(default)s)")
+    parser.add_argument("--hour", action="store_true", help="watch the idle daemon for a real hour")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every single value there")
+    parser.add_argument("--markdown", action="store_true", help="print the table for a README")
+    options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error("--rounds takes a number above 0")
+    # pynetdicom installs tools of the same names beside our programs; Debian's Orthanc is in /usr/sbin.
+    os.environ["PATH"] = os.pathsep.join([path_without_ours(), "/usr/sbin"])
+    facts = machine.facts()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="scanner-mover.benchmarks.") as folder:
+        for name in options.rows:
+            began = time.monotonic()
+            print(f"{name} …", end="", file=sys.stderr, flush=True)
+            lab = Lab(Path(folder, name), options.rounds)
+            lab.hour = options.hour
+            try:
+                with lab:
+                    rows += _GROUPS[name](lab)
+            except NotTheSameWorkError as error:
+                print(f"\n{name}: not the same work was done on both sides, so nothing is measured.\n{error}")
+                return 1
+            print(f" {time.monotonic() - began:.0f} s", file=sys.stderr)
+    if options.json is not None:
+        report = {"facts": facts, "rounds": options.rounds, "rows": [row.to_json() for row in rows]}
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    for name, value in facts.items():
+        print(f"{name}: {value}" + ("  " if options.markdown else ""))
+    print(f"{options.rounds} rounds or more, in turn; median (least–most); {_SAID}\n")
+    print("\n".join(table(rows, markdown=options.markdown)))
+    return 0
+
+
+def _names() -> str:
+    return f"only these: {', '.join(_GROUPS)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
