@@ -166,10 +166,13 @@ class Lab(contextlib.ExitStack):
         """A folder that is not there yet."""
         return self._folder / f"{name}{next(self._numbers)}"
 
-    def scanner(self, kind: type[Scanner], held: Sequence[Study], receive_port: int | None = None) -> Scanner:
-        """A real scanner as it comes (without TCP_NODELAY) that holds these studies and runs until the run ends."""
+    def scanner(
+        self, kind: type[Scanner], held: Sequence[Study], receive_port: int | None = None, *, tcp_nodelay: bool = False
+    ) -> Scanner:
+        """A real scanner that holds these studies and runs until the end; without TCP_NODELAY: as it comes."""
         folder = self.folder("scanner")
         destinations = {AE_TITLE: receive_port or free_port()}
-        scanner = self.enter_context(kind(folder, destinations, tcp_nodelay=False))
-        scanner.store([path for one in held for path in one.paths])
-        return scanner
+        # What it is filled with is not measured, and need not wait 40 ms for each image.
+        with kind(folder, destinations) as filled:
+            filled.store([path for one in held for path in one.paths])
+        return self.enter_context(kind(folder, destinations, tcp_nodelay=tcp_nodelay))
