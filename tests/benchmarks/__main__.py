@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -37,6 +38,8 @@ def main() -> int:
         parser.error("--rounds takes a number above 0")
     # pynetdicom installs tools of the same names beside our programs; Debian's Orthanc is in /usr/sbin.
     os.environ["PATH"] = os.pathsep.join([path_without_ours(), "/usr/sbin"])
+    # Ended from outside: the servers and the temporary folder still go.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     facts = machine.facts()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="scanner-mover.benchmarks.") as folder:
@@ -52,6 +55,7 @@ def main() -> int:
                 print(f"\n{name}: not the same work was done on both sides, so nothing is measured.\n{error}")
                 return 1
             print(f" {time.monotonic() - began:.0f} s", file=sys.stderr)
+    facts["load afterwards"] = machine.load()
     if options.json is not None:
         report = {"facts": facts, "rounds": options.rounds, "rows": [row.to_json() for row in rows]}
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

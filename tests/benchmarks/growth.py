@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.benchmarks.data import Lab, Study, a_waiting_pass, waiting_site
 from tests.benchmarks.data import studies as make_studies
-from tests.benchmarks.harness import Ran, Row, Sample, in_turn, milliseconds, must, run
+from tests.benchmarks.harness import Ran, Row, Sample, cpu, in_turn, milliseconds, must, run
 from tests.support.orthanc import Orthanc
 from tests.support.site import BIN, Site
 
@@ -112,6 +112,7 @@ def _status(lab: Lab, site: Site) -> list[Row]:
     against = 'python -c "import typer, rich"'
     return [
         Row("growth", "status, 1,000 requests", milliseconds(ran["table"]), against, python, 2),
+        Row("growth", "status, 1,000 requests: CPU", cpu(ran["table"]), against, cpu(ran["python"])),
         Row("growth", "status --json, 1,000 requests", milliseconds(ran["json"]), against, python),
     ]
 

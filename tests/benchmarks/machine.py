@@ -14,12 +14,17 @@ def facts() -> dict[str, str]:
     return {
         "scanner-mover": f"{version('scanner-mover')}, commit {_commit()}",
         "machine": f"{len(os.sched_getaffinity(0))} cores, {_cpu_model()}, {_memory()}, Linux {platform.release()}",
-        "load": " ".join(f"{load:.2f}" for load in os.getloadavg()) + " (1, 5, 15 minutes, before the first row)",
+        "load before": load(),
         "DCMTK": _first_line("findscu", "--version").strip("$ ").removeprefix("dcmtk: findscu "),
         "Orthanc": _first_line("Orthanc", "--version").removeprefix("Orthanc "),
         "Python": platform.python_version(),
         "pynetdicom": version("pynetdicom"),
     }
+
+
+def load() -> str:
+    """How many processes wanted to run in the last 1, 5 and 15 minutes."""
+    return " ".join(f"{load:.2f}" for load in os.getloadavg())
 
 
 def _commit() -> str:

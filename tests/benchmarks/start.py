@@ -3,7 +3,7 @@
 import sys
 
 from tests.benchmarks.data import Lab, a_pass
-from tests.benchmarks.harness import Ran, Row, in_turn, milliseconds, must, run
+from tests.benchmarks.harness import Ran, Row, cpu, in_turn, milliseconds, must, run
 from tests.support.site import Site
 
 # Whole processes of a few ms: many cost nothing, and few say nothing.
@@ -35,4 +35,7 @@ def rows(lab: Lab) -> list[Row]:
         for name in ("no request", "switched off"):
             what = f"nothing to do, {name}: {program}{' move' if program == 'scanner-mover' else ''}"
             rows.append(Row("start", what, milliseconds(ran[name]), python, milliseconds(ran["python"]), mark))
+        # What else the machine does changes this less.
+        ours, theirs = cpu(ran["no request"]), cpu(ran["python"])
+        rows.append(Row("start", f"nothing to do, no request: {program}: CPU", ours, python, theirs))
     return rows
