@@ -122,14 +122,20 @@ def rows_of_one_series(lab: Lab) -> list[Row]:
 
 
 def rows_of_small_series(lab: Lab) -> list[Row]:
-    held = study(lab.folder("studies"), 50, 5)
-    rows = []
-    for kind in (Dcmqrscp, Orthanc):
-        bench = _Bench(lab, kind, held)
-        ran = in_turn(lab.rounds, {"ours": lambda: bench.ours(ended=False), "raw": bench.raw})  # noqa: B023
-        bench.scanner.stop()
-        what = f"50 series of 5 images, {kind.__name__}"
-        ours, raw = ran["ours"], ran["raw"]
-        rows.append(Row("small", what, wall(ours), "raw movescu +P, 50 query files", wall(raw), 1.3))
-        rows.append(Row("small", f"{what}: CPU with children", cpu(ours), "raw movescu's CPU", cpu(raw)))
-    return rows
+    return _rows_of_small_series(lab, Dcmqrscp)
+
+
+def rows_of_small_series_of_orthanc(lab: Lab) -> list[Row]:
+    return _rows_of_small_series(lab, Orthanc)
+
+
+def _rows_of_small_series(lab: Lab, kind: type[Scanner]) -> list[Row]:
+    bench = _Bench(lab, kind, study(lab.folder("studies"), 50, 5))
+    ran = in_turn(lab.rounds, {"ours": lambda: bench.ours(ended=False), "raw": bench.raw})
+    bench.scanner.stop()
+    what = f"50 series of 5 images, {kind.__name__}"
+    ours, raw = ran["ours"], ran["raw"]
+    return [
+        Row("small", what, wall(ours), "raw movescu +P, 50 query files", wall(raw), 1.3),
+        Row("small", f"{what}: CPU with children", cpu(ours), "raw movescu's CPU", cpu(raw)),
+    ]
