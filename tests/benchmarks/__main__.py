@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from tests.benchmarks import asking, daemon, growth, machine, pulling, start
 from tests.benchmarks.data import Lab
@@ -44,23 +45,22 @@ def main() -> int:
         del os.environ[name]
     # pynetdicom installs tools of the same names beside our programs; Debian's Orthanc is in /usr/sbin.
     os.environ["PATH"] = os.pathsep.join([path_without_ours(), "/usr/sbin"])
-    # Ended from outside: the servers and the temporary folder still go.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    # Ended from outside: the servers and the temporary folder still go, and what was measured is shown.
+    signal.signal(signal.SIGTERM, _interrupt)
     facts = machine.facts()
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="scanner-mover.benchmarks.") as folder:
-        for name in options.rows:
-            began = time.monotonic()
-            print(f"{name} …", end="", file=sys.stderr, flush=True)
-            lab = Lab(Path(folder, name), options.rounds)
-            lab.hour = options.hour
-            try:
-                with lab:
-                    rows += _GROUPS[name](lab)
-            except NotTheSameWorkError as error:
-                print(f"\n{name}: not the same work was done on both sides, so nothing is measured.\n{error}")
-                return 1
-            print(f" {time.monotonic() - began:.0f} s", file=sys.stderr)
+    failed = False
+    try:
+        with tempfile.TemporaryDirectory(prefix="scanner-mover.benchmarks.") as folder:
+            for name in options.rows:
+                try:
+                    rows += _measure(name, Path(folder, name), options.rounds, options.hour)
+                except NotTheSameWorkError as error:
+                    failed = True
+                    print(f"\n{name}: not the same work was done on both sides, so nothing is measured.\n{error}\n")
+    except KeyboardInterrupt:
+        print(f"\nended before {name} was measured\n")
+        failed = True
     facts["load afterwards"] = machine.load()
     if options.json is not None:
         report = {"facts": facts, "rounds": options.rounds, "rows": [row.to_json() for row in rows]}
@@ -69,7 +69,20 @@ def main() -> int:
         print(f"{name}: {value}" + ("  " if options.markdown else ""))
     print(f"{options.rounds} rounds or more, in turn; median (least–most); {_SAID}\n")
     print("\n".join(table(rows, markdown=options.markdown)))
-    return 0
+    return int(failed)
+
+
+def _measure(name: str, folder: Path, rounds: int, hour: bool) -> list[Row]:
+    began = time.monotonic()
+    print(f"{name} …", end="", file=sys.stderr, flush=True)
+    with Lab(folder, rounds, hour=hour) as lab:
+        rows = _GROUPS[name](lab)
+    print(f" {time.monotonic() - began:.0f} s", file=sys.stderr)
+    return rows
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _default() -> list[str]:

@@ -153,12 +153,15 @@ def query_files(folder: Path, queries: Sequence[dict[str, str]]) -> list[str]:
 
 
 class Lab(contextlib.ExitStack):
-    """One run: its temporary folder, the number of rounds, and the servers that end with it."""
+    """What one group gets: a folder of its own, the number of rounds, and servers that end with it.
 
-    def __init__(self, folder: Path, rounds: int) -> None:
+    `hour`: the idle daemon is watched for a real hour.
+    """
+
+    def __init__(self, folder: Path, rounds: int, *, hour: bool = False) -> None:
         super().__init__()
         self.rounds = rounds
-        self.hour = False
+        self.hour = hour
         self._folder = folder
         self._numbers = itertools.count(1)
 

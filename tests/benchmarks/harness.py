@@ -175,6 +175,10 @@ def run(arguments: Sequence[str], variables: Mapping[str, str], *, peak: bool = 
             if pid == 0:
                 _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - began
+        except BaseException:  # we are ended: what runs would go on in a folder that is being removed
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
         finally:
             watchdog.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
