@@ -1,0 +1,141 @@
+"""Receiving one large series, and 50 small ones, against raw movescu into an empty folder."""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.benchmarks.data import AE_TITLE, Lab, Scanner, Study, a_pass, query_files, raw_environment, study
+from tests.benchmarks.harness import Ran, Row, cpu, in_turn, must, run, wall
+from tests.support.dcmqrscp import Dcmqrscp
+from tests.support.orthanc import Orthanc
+from tests.support.ports import free_port, is_listening
+from tests.support.site import Site, wait_until
+
+_IMAGES = 300
+_ROWS = 256
+# 14 s each: two tell enough.
+_ROUNDS_AS_IT_COMES = 2
+
+
+class _Bench:
+    """A scanner with one study, and every way to have that sent."""
+
+    def __init__(self, lab: Lab, kind: type[Scanner], held: Study) -> None:
+        self._lab = lab
+        self._held = held
+        self._port = free_port()
+        self.scanner = lab.scanner(kind, [held], self._port)
+        self._queries = query_files(
+            lab.folder("queries"),
+            [
+                {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": held.uid, "SeriesInstanceUID": uid}
+                for uid in held.series
+            ],
+        )
+        self._variables = raw_environment(Site(lab.folder("site")))
+        self._variables_as_it_comes = raw_environment(Site(lab.folder("site")), tcp_nodelay=False)
+
+    def ours(self, *, ended: bool) -> Ran:
+        """One pass of a new site; with an ended procedure the request is closed in it: check by name, sync."""
+        site = Site(self._lab.folder("site"), scanner_port=self.scanner.port, receive_port=self._port)
+        site.request(self._held.uid)
+        site.mpps(self._held.uid, ended=ended)
+        self._wait_for_port()
+        ran = a_pass(site, "--receive", "--settle", "0")
+        self._check((site.data / "site" / "raw").rglob("*"))
+        where = site.requests_in("finished-scans" if ended else "active-scans")
+        must(where == [self._held.uid], f"the request is not where it should be: {site.log()[-2000:]}")
+        return ran
+
+    def raw(self, *, tcp_nodelay: bool = True) -> Ran:
+        """One movescu with all query files."""
+        folder = self._empty_folder()
+        variables = self._variables if tcp_nodelay else self._variables_as_it_comes
+        receive = ["-aem", AE_TITLE, "+P", str(self._port), "-od", str(folder)]
+        ran = run(["movescu", "-S", *self._names(), *receive, *self._address(), *self._queries], variables)
+        self._check(folder.iterdir())
+        return ran
+
+    def pynetdicom(self) -> Ran:
+        """pynetdicom's movescu, which takes one query file."""
+        folder = self._empty_folder()
+        receive = ["-aem", AE_TITLE, "--store", "--store-port", str(self._port), "--store-aet", AE_TITLE]
+        query = ["-f", self._queries[0], "-od", str(folder)]
+        program = [sys.executable, "-m", "pynetdicom", "movescu", "-S"]
+        ran = run([*program, *self._names(), *receive, *query, *self._address()], self._variables_as_it_comes)
+        self._check(folder.iterdir())
+        return ran
+
+    def _names(self) -> list[str]:
+        return ["-aet", AE_TITLE, "-aec", self.scanner.ae_title]
+
+    def _address(self) -> list[str]:
+        return [self.scanner.host, str(self.scanner.port)]
+
+    def _empty_folder(self) -> Path:
+        folder = self._lab.folder("received")
+        folder.mkdir()
+        self._wait_for_port()
+        return folder
+
+    def _wait_for_port(self) -> None:
+        wait_until(lambda: not is_listening(self._port))
+        # What was written before is not written to the disk in the middle of the next one's time.
+        os.sync()
+
+    def _check(self, paths: Iterable[Path]) -> None:
+        """Every image came, and none is smaller than its pixels."""
+        files = [path for path in paths if path.is_file()]
+        wanted = len(self._held.paths)
+        must(len(files) == wanted, f"{len(files)} of {wanted} images came")
+        smallest = min(path.stat().st_size for path in files)
+        least = min(path.stat().st_size for path in self._held.paths) - 1024
+        must(smallest >= least, f"an image that came has {smallest} bytes, not {least}")
+
+
+def rows_of_one_series(lab: Lab) -> list[Row]:
+    pixels = (bytes(range(256)) * (2 * _ROWS * _ROWS // 256))[: 2 * _ROWS * _ROWS]
+    held = study(lab.folder("studies"), 1, _IMAGES, Rows=_ROWS, Columns=_ROWS, PixelData=pixels)
+    bench = _Bench(lab, Dcmqrscp, held)
+    bench.raw()
+    ran = in_turn(
+        lab.rounds,
+        {
+            "closed": lambda: bench.ours(ended=True),
+            "raw": bench.raw,
+            "ours": lambda: bench.ours(ended=False),
+            "pynetdicom": bench.pynetdicom,
+        },
+    )
+    slow = in_turn(min(lab.rounds, _ROUNDS_AS_IT_COMES), {"raw": lambda: bench.raw(tcp_nodelay=False)})
+    bench.scanner.stop()
+    ours, raw = wall(ran["ours"]), wall(ran["raw"])
+    what = f"1 series of {_IMAGES} images of 131 KB, dcmqrscp"
+    return [
+        Row("series", f"{what}: pulled and filed", ours, "raw movescu +P, TCP_NODELAY=1", raw, 1.25),
+        Row("series", f"{what}: and closed", wall(ran["closed"]), "raw movescu +P, TCP_NODELAY=1", raw),
+        Row("series", f"{what}: times faster", ours, "raw movescu +P as it comes", wall(slow["raw"]), 5, faster=True),
+        Row("series", f"{what}: times faster", ours, "pynetdicom movescu", wall(ran["pynetdicom"]), 1, faster=True),
+        Row("series", f"{what}: CPU with children", cpu(ran["ours"]), "raw movescu's CPU", cpu(ran["raw"])),
+    ]
+
+
+def rows_of_small_series(lab: Lab) -> list[Row]:
+    return _rows_of_small_series(lab, Dcmqrscp)
+
+
+def rows_of_small_series_of_orthanc(lab: Lab) -> list[Row]:
+    return _rows_of_small_series(lab, Orthanc)
+
+
+def _rows_of_small_series(lab: Lab, kind: type[Scanner]) -> list[Row]:
+    bench = _Bench(lab, kind, study(lab.folder("studies"), 50, 5))
+    ran = in_turn(lab.rounds, {"ours": lambda: bench.ours(ended=False), "raw": bench.raw})
+    bench.scanner.stop()
+    what = f"50 series of 5 images, {kind.__name__}"
+    ours, raw = ran["ours"], ran["raw"]
+    return [
+        Row("small", what, wall(ours), "raw movescu +P, 50 query files", wall(raw), 1.3),
+        Row("small", f"{what}: CPU with children", cpu(ours), "raw movescu's CPU", cpu(raw)),
+    ]
