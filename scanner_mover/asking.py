@@ -88,7 +88,7 @@ class Asker:
     def _ask_some(self, queries: Sequence[Query], tags: Sequence[str]) -> list[Found]:
         if self.ended_by is not None:
             return [Found([], self.ended_by)] * len(queries)
-        files = [self._files.lasting(query) for query in queries]
+        files = [self._files.file(query) for query in queries]
         results: dict[int, Found] = {}
         left = list(range(len(queries)))
 

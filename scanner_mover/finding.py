@@ -1,7 +1,6 @@
 """What `find` asks the scanner, and the rows that come out: one for each answer, by the standard's keywords."""
 
 import fnmatch
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ from scanner_mover.charset import decode
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import findscu, tls
 from scanner_mover.dcmtk.dcmdump import Dump
-from scanner_mover.dcmtk.dump2dcm import Query, make_query_file
+from scanner_mover.dcmtk.dump2dcm import Query
 from scanner_mover.dcmtk.failure import Failure
 from scanner_mover.dcmtk.retry import with_retries
 from scanner_mover.dcmtk.tool import Toolbox, find_tools
+from scanner_mover.query_files import QueryFiles
 from scanner_mover.tags import SPECIFIC_CHARACTER_SET
 
 STUDY_KEYWORDS = (
@@ -120,7 +120,8 @@ def _ask(
 ) -> list[_Asked]:
     """The rows of each of QUERIES, asked in one association, and its failure."""
     tags = {keyword: _tag(keyword) for keyword in keywords}
-    files = [make_query_file(tools, query, os.path.join(work, f"query{n}")) for n, query in enumerate(queries)]
+    query_files = QueryFiles(tools, work)
+    files = [query_files.file(query) for query in queries]
 
     def attempt() -> list[findscu.Found]:
         answers = tempfile.mkdtemp(prefix="answers.", dir=work)

@@ -25,6 +25,9 @@ from scanner_mover.report import SeriesReport, StudyReport
 from scanner_mover.study import Study, Work
 from scanner_mover.uid import is_uid
 
+# A study with a thousand series does not keep the others waiting for hours.
+_TURN_SECONDS = 600.0
+
 
 def move(work: Work) -> tuple[list[StudyReport], bool]:
     """Make one pass over the requests of WORK; gives what became of each, and whether the scanner cannot be reached.
@@ -51,7 +54,7 @@ class _Pass:
         self._tools = tools
         self._uids = uids
         self._receiver = Receiver(tools, settings, folders, uids, log)
-        self._files = files = QueryFiles(tools, work.work, work.query_files)
+        files = QueryFiles(tools, work.work)
         self._asker = Asker(tools, settings, work.work, files, 0 if work.scanner_was_down else settings.retries)
         self._puller = Puller(tools, settings, folders, files, self._receiver, log, work.watcher)
         self._listed: dict[tuple[str, str], SeriesAnswer] = {}
@@ -91,7 +94,6 @@ class _Pass:
                 self._log(str(error))
                 study.error, outcome = str(error), Outcome.ERROR
             reports.append(self._report(study, outcome))
-        self._files.forget_others()
         down = self._asker.ended_by is not None and self._asker.ended_by.kind is Kind.UNREACHABLE
         return reports, down
 
@@ -217,6 +219,9 @@ class _Pass:
         if self._work.dry_run:
             self._log(f"would pull series {study.uid} {uid} from {self._settings.host} : {self._settings.port}")
             return
+        if self._has_had_its_turn(study):
+            self._log(f"{name}, left to the next pass: other studies wait")
+            return
         if self._no_more_pulls is not None:
             known.error = study.error = self._no_more_pulls
             return
@@ -255,6 +260,13 @@ class _Pass:
         if (study.uid, uid) in self._by_image and (refused or (failure is None and series.received == before)):
             known.by_series = True
             self._log(f"{name}, single images of it do not come: the whole series is asked for next time")
+
+    def _has_had_its_turn(self, study: Study) -> bool:
+        """Whether STUDY was pulled for so long that the others, if there are any, come first now."""
+        now = time.monotonic()
+        if study.pulling_since is None:
+            study.pulling_since = now
+        return len(self._uids) > 1 and now - study.pulling_since >= _TURN_SECONDS
 
     def _missing(self, study: Study, series_instance_uid: str) -> Iterable[Query]:
         """What is to be sent of a series: the images that are missing, where some are here and the scanner lists it."""

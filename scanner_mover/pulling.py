@@ -72,7 +72,7 @@ class Puller:
 
         def attempt() -> Failure | None:
             for query in queries():
-                moved = self._move(study_instance_uid, series_instance_uid, self._files.once(query))
+                moved = self._move(study_instance_uid, series_instance_uid, self._files.file(query))
                 if moved.failure is not None:
                     return moved.failure
             return None

@@ -1,84 +1,88 @@
-"""Query files as dump2dcm makes them, kept from pass to pass: a pass over requests that are known makes none anew."""
+"""Query files: dump2dcm makes one for each shape of query, and all that have that shape are stamped out of it.
 
-import binascii
-import contextlib
-import hashlib
+A UID is padded to an even length in the file (DICOM PS3.5 section 6.2), so two queries of one template whose UIDs have
+the same padded lengths are the same file but for the bytes of those UIDs.
+"""
+
 import os
+from typing import NamedTuple
 
 from scanner_mover.dcmtk.dump2dcm import Query, make_query_file
 from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.errors import UnusableError, reason
+
+# The UIDs that stand in a mould: `7777…` for the first, `8888…` for the second.
+_STANDING_IN = "789"
+
+
+class _Mould(NamedTuple):
+    """A query file, and where in it each UID stands."""
+
+    content: bytes
+    places: tuple[int, ...]
 
 
 class QueryFiles:
-    """The query files of one pass.
+    """Makes the query files of one pass, in a private folder."""
 
-    A kept file's name is made of a digest of the query's text and a checksum of the file: what a power cut or anybody
-    else made of it is never sent. Where nothing can be kept everything works all the same, only slower.
-    """
-
-    def __init__(self, tools: Toolbox, work: str, kept: str | None = None) -> None:
-        """WORK is a private, empty folder; KEPT the folder of the files that outlive this pass, None for none."""
+    def __init__(self, tools: Toolbox, folder: str) -> None:
         self._tools = tools
-        self._work = work
-        self._kept = kept
+        self._folder = folder
         self._made = 0
-        self._used: set[str] = set()
-        self._names = _names(kept) if kept is not None else {}
+        self._moulds: dict[tuple[str, ...], _Mould | None] = {}
 
-    def once(self, query: Query) -> str:
-        """A file for QUERY that is gone after the pass.
+    def file(self, query: Query) -> str:
+        """A new file for QUERY.
 
-        Raises UnusableError when dump2dcm cannot make it.
+        Raises UnusableError when it cannot be made, ValueError for a value that cannot stand in it.
         """
+        query.text()
+        lengths = _padded_lengths(query)
+        if lengths is None:
+            return self._make(query)
+        shape = (query.template, *map(str, lengths))
+        if shape not in self._moulds:
+            self._moulds[shape] = self._mould(query, lengths)
+        mould = self._moulds[shape]
+        return self._make(query) if mould is None else self._stamp(mould, query, lengths)
+
+    def _make(self, query: Query) -> str:
+        return make_query_file(self._tools, query, self._new_path())
+
+    def _new_path(self) -> str:
         self._made += 1
-        return make_query_file(self._tools, query, os.path.join(self._work, f"query{self._made}"))
+        return os.path.join(self._folder, f"query{self._made}")
 
-    def lasting(self, query: Query) -> str:
-        """A file for QUERY that was made by an earlier pass, or is there for the next ones.
+    def _mould(self, query: Query, lengths: list[int]) -> _Mould | None:
+        """The mould of QUERY's shape; None when it cannot be told where in it the UIDs stand."""
+        standing_in = [digit * length for digit, length in zip(_STANDING_IN, lengths, strict=False)]
+        names = [name for name, _ in query.values]
+        path = self._make(Query(query.template, tuple(zip(names, standing_in, strict=True))))
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except OSError as error:
+            raise UnusableError(f"{path} cannot be read: {reason(error)}") from error
+        uids = [uid.encode("ascii") for uid in standing_in]
+        if any(content.count(uid) != 1 for uid in uids):
+            return None
+        return _Mould(content, tuple(content.index(uid) for uid in uids))
 
-        Raises UnusableError when dump2dcm cannot make it.
-        """
-        key = hashlib.sha256(query.text().encode()).hexdigest()[:32]
-        self._used.add(key)
-        name = self._names.get(key)
-        if name is not None and self._kept is not None:
-            path = os.path.join(self._kept, name)
-            if _checksum(path) == name.rpartition(".")[2]:
-                return path
-            self._forget(key)
-        return self._keep(key, self.once(query))
-
-    def _keep(self, key: str, path: str) -> str:
-        if self._kept is not None:
-            name = f"{key}.{_checksum(path)}"
-            with contextlib.suppress(OSError):
-                target = os.path.join(self._kept, name)
-                os.rename(path, target)
-                self._names[key] = name
-                return target
+    def _stamp(self, mould: _Mould, query: Query, lengths: list[int]) -> str:
+        content = bytearray(mould.content)
+        for place, length, (_, uid) in zip(mould.places, lengths, query.values, strict=True):
+            content[place : place + length] = uid.encode("ascii").ljust(length, b"\0")
+        path = f"{self._new_path()}.dcm"
+        try:
+            with open(path, "xb") as file:
+                file.write(content)
+        except OSError as error:
+            raise UnusableError(f"{path} cannot be written: {reason(error)}") from error
         return path
 
-    def forget_others(self) -> None:
-        """Remove what is kept and was not used by this pass: its study is no longer asked for."""
-        for key in self._names.keys() - self._used:
-            self._forget(key)
 
-    def _forget(self, key: str) -> None:
-        name = self._names.pop(key)
-        if self._kept is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(self._kept, name))
-
-
-def _names(folder: str) -> dict[str, str]:
-    """The files kept in FOLDER, which is made, by their keys."""
-    with contextlib.suppress(OSError):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        return {name.partition(".")[0]: name for name in os.listdir(folder)}
-    return {}
-
-
-def _checksum(path: str) -> str:
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        return f"{binascii.crc32(file.read()):08x}"
-    return ""
+def _padded_lengths(query: Query) -> list[int] | None:
+    """The lengths in the file of QUERY's values; None when one of them is no single UID."""
+    if not all(name.endswith("_uid") and value for name, value in query.values):
+        return None
+    return [len(value) + len(value) % 2 for _, value in query.values]

@@ -205,7 +205,6 @@ class OnePass:
             (uid, series): one.received for uid, known in knowledge.items() for series, one in known.series.items()
         }
         work = None
-        every_request = not (self._options.dry_run or self._options.studies)
         try:
             with signals.deferred():
                 work = self._working_folder()
@@ -215,9 +214,7 @@ class OnePass:
                         settings=settings,
                         folders=folders,
                         work=work,
-                        # A look at some studies keeps nothing: it would forget the others.
-                        query_files=self._server.queries if every_request else None,
-                        mpps_index=self._server.mpps_index if every_request else None,
+                        mpps_index=None if self._options.dry_run else self._server.mpps_index,
                         requests=requests,
                         closes=enabled,
                         dry_run=self._options.dry_run,

@@ -44,7 +44,6 @@ class ServerFolders:
         self.lock = os.path.join(self.pids, f"moveFromScanner{suffix}.lock")
         self.state = os.path.join(self.pids, f"moveFromScanner{suffix}.state.json")
         self.work_prefix = f".moveFromScanner{suffix}.work."
-        self.queries = os.path.join(self.pids, f".moveFromScanner{suffix}.queries")
         self.mpps_index = os.path.join(self.pids, f"moveFromScanner{suffix}.mpps.json")
 
 

@@ -18,16 +18,14 @@ from scanner_mover.watcher import Watcher
 class Work:
     """What a pass is to work on, and with what.
 
-    `work` is a private, empty folder. `query_files` is where query files are kept for the next passes, and
-    `mpps_index` where it is kept what MPPS files say; None where nothing may be kept. `closes` says whether requests
-    may be moved between folders. `knowledge` is what earlier passes knew of each study, and is brought up to date.
-    `new_among` gives which files of a kind were not told of by an earlier pass.
+    `work` is a private, empty folder. `mpps_index` is where it is kept what MPPS files say, None where nothing may be
+    kept. `closes` says whether requests may be moved between folders. `knowledge` is what earlier passes knew of each
+    study, and is brought up to date. `new_among` gives which files of a kind were not told of by an earlier pass.
     """
 
     settings: Settings
     folders: DataFolders
     work: str
-    query_files: str | None
     mpps_index: str | None
     requests: Sequence[Request]
     closes: bool
@@ -50,6 +48,7 @@ class Study:
     steps: list[mpps.Step]
     series: dict[str, SeriesFacts] = field(default_factory=dict)
     quiet: bool = False
+    pulling_since: float | None = None
     error: str | None = None
 
     @property

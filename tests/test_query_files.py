@@ -1,12 +1,22 @@
-"""Query files that the real dump2dcm makes once, and what may happen to them between two passes."""
+"""Query files that are stamped out of one that the real dump2dcm made: the same as if it had made each."""
 
 from pathlib import Path
 
 import pydicom
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from scanner_mover.dcmtk.dump2dcm import Query, images_of_series, move_of_series, series_of_study
+from scanner_mover.dcmtk.dump2dcm import (
+    Query,
+    images_of_series,
+    make_query_file,
+    move_of_series,
+    moves_of_images,
+    series_of_study,
+)
 from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.errors import UnusableError
 from scanner_mover.query_files import QueryFiles
 from tests.support.site import real_tools
 
@@ -33,76 +43,76 @@ def tools() -> Counting:
 
 
 @pytest.fixture
-def a_pass(tools, tmp_path):
-    """What one pass over the queries does: gives the studies in the files that it gets, and how many were made."""
-    number = iter(range(100))
-
-    def a_pass(*queries: Query, forget: bool = True) -> tuple[list[str], int]:
-        work = tmp_path / f"work{next(number)}"
-        work.mkdir()
-        tools.runs.clear()
-        files = QueryFiles(tools, str(work), str(tmp_path / "kept"))
-        studies = [str(pydicom.dcmread(files.lasting(query)).StudyInstanceUID) for query in queries]
-        if forget:
-            files.forget_others()
-        return studies, len(tools.runs)
-
-    return a_pass
+def files(tools, tmp_path) -> QueryFiles:
+    tools.runs.clear()
+    return QueryFiles(tools, str(tmp_path))
 
 
-def kept(folder: Path) -> list[Path]:
-    return sorted((folder / "kept").iterdir())
+def content(path: str | Path) -> bytes:
+    """What is in the file but for the UID of itself, which dump2dcm makes anew each time."""
+    # The first data element after the file meta information, by its tag.
+    whole = Path(path).read_bytes()
+    return whole[whole.index(b"\x08\0\x52\0CS") :]
 
 
-def test_a_query_is_made_once(a_pass):
-    queries = [series_of_study(STUDY), series_of_study(OTHER), images_of_series(STUDY, STUDY + ".1")]
-    assert a_pass(*queries) == ([STUDY, OTHER, STUDY], 3)
-    assert a_pass(*queries) == ([STUDY, OTHER, STUDY], 0)
+def uids():
+    groups = st.lists(st.integers(0, 99999).map(str), min_size=1, max_size=10)
+    return groups.map(".".join).filter(lambda uid: len(uid) <= 64)
 
 
-def test_one_that_no_pass_needs_any_more_goes(a_pass, tmp_path):
-    a_pass(series_of_study(STUDY), series_of_study(OTHER))
-    a_pass(series_of_study(OTHER))
-    assert len(kept(tmp_path)) == 1
-    assert a_pass(series_of_study(STUDY)) == ([STUDY], 1)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@given(study=uids(), series=uids(), which=st.integers(0, 2))
+def test_R11_R15_they_are_what_dump2dcm_makes_byte_for_byte(tools, tmp_path_factory, study, series, which):
+    folder = tmp_path_factory.mktemp("queries")
+    query = [series_of_study(study), images_of_series(study, series), move_of_series(study, series)][which]
+    stamped = QueryFiles(tools, str(folder)).file(query)
+    assert content(stamped) == content(make_query_file(tools, query, str(folder / "made")))
 
 
-@pytest.mark.parametrize("damage", [b"", b"\0" * 300, "cut", "another"])
-def test_one_that_was_damaged_is_never_sent(a_pass, tmp_path, damage):
-    a_pass(series_of_study(STUDY), series_of_study(OTHER))
-    first, second = kept(tmp_path)
-    if damage == "another":
-        first.write_bytes(second.read_bytes())
-    else:
-        first.write_bytes(first.read_bytes()[:-8] if damage == "cut" else damage)
-    assert a_pass(series_of_study(STUDY), series_of_study(OTHER)) == ([STUDY, OTHER], 1)
-    assert a_pass(series_of_study(STUDY), series_of_study(OTHER)) == ([STUDY, OTHER], 0)
+def test_one_is_made_for_each_shape(files, tools):
+    queries = [series_of_study(f"{STUDY}.{number}") for number in range(10, 60)]
+    queries += [images_of_series(STUDY, f"{STUDY}.{number}") for number in range(100, 150)]
+    made = [pydicom.dcmread(files.file(query)) for query in queries]
+    assert tools.runs == ["dump2dcm", "dump2dcm"]
+    assert [str(one.StudyInstanceUID) for one in made[:50]] == [f"{STUDY}.{number}" for number in range(10, 60)]
+    assert [str(one.SeriesInstanceUID) for one in made[50:]] == [f"{STUDY}.{number}" for number in range(100, 150)]
+    assert {one.QueryRetrieveLevel for one in made[50:]} == {"IMAGE"}
 
 
-def test_strange_files_in_the_folder_do_no_harm(a_pass, tmp_path):
-    (tmp_path / "kept").mkdir()
-    for name in ("x", "..y", "1.2.3"):
-        (tmp_path / "kept" / name).write_bytes(b"x")
-    (tmp_path / "kept" / "folder").mkdir()
-    assert a_pass(series_of_study(STUDY)) == ([STUDY], 1)
-    assert a_pass(series_of_study(STUDY)) == ([STUDY], 0)
+def test_a_uid_of_odd_length_and_the_next_even_one_have_the_same_shape(files, tools):
+    assert len(STUDY) % 2 == 0
+    odd = pydicom.dcmread(files.file(series_of_study(STUDY[:-1])))
+    even = pydicom.dcmread(files.file(series_of_study(STUDY)))
+    assert (odd.StudyInstanceUID, even.StudyInstanceUID) == (STUDY[:-1], STUDY)
+    assert tools.runs == ["dump2dcm"]
 
 
-def test_where_nothing_can_be_kept_everything_works(a_pass, tmp_path):
-    (tmp_path / "kept").write_bytes(b"a file")
-    for _ in range(2):
-        assert a_pass(series_of_study(STUDY)) == ([STUDY], 1)
+@pytest.mark.parametrize("uid", ["1", "12", "77", "1.7", "88", "7" * 30, "8" * 30])
+def test_short_uids_and_those_that_stand_in_are_right_too(files, uid):
+    made = pydicom.dcmread(files.file(images_of_series(uid, STUDY)))
+    assert (made.StudyInstanceUID, made.SeriesInstanceUID) == (uid, STUDY)
+    made = pydicom.dcmread(files.file(images_of_series(STUDY, uid)))
+    assert (made.StudyInstanceUID, made.SeriesInstanceUID) == (STUDY, uid)
 
 
-def test_the_folder_is_private(a_pass, tmp_path):
-    a_pass(series_of_study(STUDY))
-    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
+def test_lists_and_texts_are_each_made_by_dump2dcm(files, tools):
+    (query,) = moves_of_images(STUDY, f"{STUDY}.1", [f"{STUDY}.1.1", f"{STUDY}.1.2"])
+    assert files.file(query) != files.file(query)
+    assert tools.runs == ["dump2dcm", "dump2dcm"]
 
 
-def test_a_query_for_once_is_not_kept(tools, tmp_path):
-    (tmp_path / "work").mkdir()
-    files = QueryFiles(tools, str(tmp_path / "work"), str(tmp_path / "kept"))
-    one, two = (files.once(move_of_series(STUDY, STUDY + ".1")) for _ in range(2))
-    assert one != two
-    assert Path(one).parent == Path(two).parent == tmp_path / "work"
-    assert kept(tmp_path) == []
+@pytest.mark.parametrize("uid", ["x", "../x", "1.2\n", "1..2", "1" * 65])
+def test_R10_what_is_no_uid_gets_into_no_file(files, tmp_path, uid):
+    files.file(series_of_study(STUDY))
+    for query in (series_of_study(uid), Query("series_find.dump", (("study_instance_uid", uid),))):
+        with pytest.raises(ValueError, match="not a UID"):
+            files.file(query)
+
+
+def test_a_folder_that_went_away_is_named(files, tmp_path):
+    files.file(series_of_study(STUDY))
+    for path in list(tmp_path.iterdir()):
+        path.unlink()
+    tmp_path.rmdir()
+    with pytest.raises(UnusableError, match=r"query\d\.dcm cannot be written: No such file or directory"):
+        files.file(series_of_study(OTHER))

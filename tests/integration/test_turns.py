@@ -1,0 +1,44 @@
+"""No study keeps the others waiting: a turn ends, and the rest of its series is left to the next pass."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from scanner_mover import moving
+from scanner_mover.single_pass import OnePass, Options
+from tests.integration.scenario import Scenario
+from tests.support.scripted import ScriptedScanner
+
+
+@pytest.fixture
+def scanner(receive_port: int) -> Iterator[ScriptedScanner]:
+    with ScriptedScanner(destinations={"MOVER": receive_port}) as running:
+        yield running
+
+
+@pytest.fixture
+def a_pass(scenario: Scenario, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """A pass in this process, in which a turn lasts as long as one C-MOVE."""
+    for name, value in scenario.site.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(moving, "_TURN_SECONDS", 0.1)
+    return lambda: OnePass(Options(receive=True), "scanner-mover").run()
+
+
+def test_a_study_of_many_series_lets_the_others_go_on(scenario: Scenario, scanner: ScriptedScanner, a_pass) -> None:  # type: ignore[no-untyped-def]
+    long = scenario.acquire(1, 1, 1)
+    short = scenario.acquire(1)
+    scenario.request(long, age_seconds=100)
+    assert a_pass() == 0
+    assert [study for study, *_ in scanner.moves] == [long.uid, short.uid]
+    assert len(scenario.said("left to the next pass: other studies wait")) == 2
+    assert scenario.where(short) == "finished-scans"
+    assert a_pass() == 0
+    assert scenario.where(long) == "finished-scans"
+
+
+def test_one_alone_is_pulled_to_its_end(scenario: Scenario, scanner: ScriptedScanner, a_pass) -> None:  # type: ignore[no-untyped-def]
+    study = scenario.acquire(1, 1, 1)
+    assert a_pass() == 0
+    assert len(scanner.moves) == 3
+    assert scenario.where(study) == "finished-scans"
