@@ -243,7 +243,7 @@ def how_many(full: bool) -> settings:
         return settings(size, max_examples=100, stateful_step_count=40)
     # What is found is not made smaller: that takes longer than CI has time.
     phases = [Phase.explicit, Phase.generate]
-    return settings(size, max_examples=4, stateful_step_count=12, derandomize=True, phases=phases)
+    return settings(size, max_examples=3, stateful_step_count=12, derandomize=True, phases=phases)
 
 
 @pytest.mark.timeout(3 * 3600)
