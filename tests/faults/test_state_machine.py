@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.faults.killed import kill
 from tests.faults.table import Entry
+from tests.integration import invariants
 from tests.integration.scenario import Scenario, Study
 from tests.support.ports import free_port
 from tests.support.scripted import Script, ScriptedScanner
@@ -196,7 +197,10 @@ class Events(RuleBasedStateMachine):
         moment=st.floats(0.05, 1.5, allow_nan=False),
     )
     def kill_a_pass(self, name: str, moment: float) -> None:
+        # A slow one, so that it is at a pull most of the time.
+        between, self.scanner.script.seconds_between_images = self.scanner.script.seconds_between_images, 0.1
         kill(self.scenario, signal.Signals[name], moment)
+        self.scanner.script.seconds_between_images = between
 
     @rule()
     def hold_the_lock(self) -> None:
