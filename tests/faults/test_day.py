@@ -52,7 +52,7 @@ class Length(NamedTuple):
 
 
 LENGTHS = {
-    "a quarter of an hour": Length(60, 100, 4, 2, 3, 3),
+    "ten minutes": Length(40, 100, 4, 2, 3, 2),
     "a day": Length(int(os.environ.get("SCANNER_MOVER_DAY", "5760")), 30, 40, 25, 8, 24),
 }
 
@@ -414,7 +414,7 @@ class Day:
 @pytest.mark.timeout(4 * 3600)
 def test_a_day_of_passes(request: pytest.FixtureRequest, tmp_path: Path, length: Length) -> None:
     seed = int(os.environ.get("SCANNER_MOVER_DAY_SEED", "4"))
-    day = Day(tmp_path, length, seed, Entry(request, request.node.name))
+    day = Day(tmp_path, length, seed, Entry(request, f"passes for {request.node.callspec.id}"))
     site = day.site
     began = time.monotonic()
     with day.scanner, day.moving() as process:

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -18,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.faults.killed import kill
 from tests.faults.table import Entry
+from tests.integration import invariants
 from tests.integration.scenario import Scenario, Study
 from tests.support.ports import free_port
 from tests.support.scripted import Script, ScriptedScanner
@@ -44,6 +46,7 @@ FAULTS = {
 }
 # Too long for CI.
 SLOW = {"is silent in a move", "is silent in a find"}
+QUICK = sorted(set(FAULTS) - SLOW)
 
 
 class Events(RuleBasedStateMachine):
@@ -85,9 +88,16 @@ class Events(RuleBasedStateMachine):
 
     # What happens at the scanner
 
-    @initialize(images=st.integers(1, 4))
-    def begin(self, images: int) -> None:
+    @initialize(images=st.integers(2, 4), first=st.sampled_from(["half a move", "SIGKILL", *QUICK]))
+    def begin(self, images: int, first: str) -> None:
+        """Something goes wrong at the first pull: what is drawn after it may go well for long."""
         self.acquire([images], ended=True, request=True)
+        if first == "SIGKILL":
+            self.kill_a_pass(first, 0.8)
+        elif first == "half a move":
+            self.send_only_some(0, 1)
+        else:
+            self.go_wrong(first)
 
     @rule(images=st.lists(st.integers(1, 4), min_size=1, max_size=2), ended=st.booleans(), request=st.booleans())
     def acquire(self, images: list[int], ended: bool, request: bool) -> None:
@@ -128,6 +138,7 @@ class Events(RuleBasedStateMachine):
         self.fault = name
         for field, value in FAULTS[name].items():
             setattr(self.scanner.script, field, value)
+        self.make_a_pass()
 
     @precondition(lambda self: self.fault is None and self.requested())
     @rule(which=SMALL, images=st.integers(0, 2))
@@ -136,6 +147,7 @@ class Events(RuleBasedStateMachine):
         self.fault = "half a move"
         for series in chosen(self.requested(), which).series:
             self.scanner.script.send_only[series] = images
+        self.make_a_pass()
 
     @precondition(lambda self: self.fault is not None)
     @rule()
@@ -183,20 +195,35 @@ class Events(RuleBasedStateMachine):
         # With a fault it depends on what there was to ask.
         allowed = (0,) if well or not self.switched_on else (0, 5)
         assert done.returncode in allowed, (done, self.fault, self.site.log())
-        self.scenario.check(done, done.returncode)
+        if self.switched_on:
+            self.scenario.check(done, done.returncode)
+        else:
+            self.check_without_work(done)
 
     @rule(
         name=st.sampled_from(["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"]),
         moment=st.floats(0.05, 1.5, allow_nan=False),
     )
     def kill_a_pass(self, name: str, moment: float) -> None:
+        # A slow one, so that it is at a pull most of the time.
+        between, self.scanner.script.seconds_between_images = self.scanner.script.seconds_between_images, 0.1
         kill(self.scenario, signal.Signals[name], moment)
+        self.scanner.script.seconds_between_images = between
 
     @rule()
     def hold_the_lock(self) -> None:
         with held_by_flock(self.site.lock_file):
             done = self.site.move()
-        self.scenario.check(done, 1)
+        assert (done.returncode, done.stderr) == (1, "")
+        self.check_without_work(done)
+
+    def check_without_work(self, done: "CompletedProcess[str]") -> None:
+        """A pass that had nothing to do leaves what a killed one left to the next that has."""
+        assert "Traceback" not in done.stderr + self.site.log()
+        invariants.check_nothing_runs(self.site)
+        invariants.check_images(self.site)
+        for uid in self.scenario.requested:
+            invariants.check_request(self.site, self.scanner, uid)
 
     # The end
 
@@ -243,7 +270,7 @@ def how_many(full: bool) -> settings:
         return settings(size, max_examples=100, stateful_step_count=40)
     # What is found is not made smaller: that takes longer than CI has time.
     phases = [Phase.explicit, Phase.generate]
-    return settings(size, max_examples=4, stateful_step_count=12, derandomize=True, phases=phases)
+    return settings(size, max_examples=6, stateful_step_count=7, derandomize=True, phases=phases)
 
 
 @pytest.mark.timeout(3 * 3600)
