@@ -1,19 +1,28 @@
-"""`scanner-mover`, which is also `python -m scanner_mover`: a plain `move` at once, everything else by way of typer."""
+"""`scanner-mover`, which is also `python -m scanner_mover`: what is plain at once, everything else by way of typer."""
 
 import sys
-
-from scanner_mover.arguments import of_move
-from scanner_mover.output import keep_standard_streams
 
 
 def main() -> None:
     """The console script `scanner-mover`; ends the process with the exit status of the contract."""
-    keep_standard_streams()
-    options = of_move(sys.argv[1:])
-    if options is not None:
-        from scanner_mover.commands.move import run
+    from scanner_mover import signals
 
-        sys.exit(run(options, sys.argv[0]))
+    signals.before_install()
+    from scanner_mover import arguments
+    from scanner_mover.output import keep_standard_streams
+
+    keep_standard_streams()
+    plain = arguments.of_move(sys.argv[1:])
+    if plain is not None:
+        from scanner_mover.commands import move
+        from scanner_mover.single_pass import Options
+
+        sys.exit(move.run(Options(**plain), sys.argv[0]))
+    plain = arguments.of_status(sys.argv[1:])
+    if plain is not None:
+        from scanner_mover.commands import status
+
+        sys.exit(status.run(status.Options(**plain), sys.argv[0]))
     from scanner_mover.cli import app
 
     app(prog_name="scanner-mover")

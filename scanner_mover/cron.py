@@ -5,11 +5,6 @@ Nothing but plain modules here: cron calls it every 15 seconds, and nearly alway
 
 import sys
 
-from scanner_mover.commands.move import run
-from scanner_mover.errors import OK, USAGE
-from scanner_mover.output import keep_standard_streams, say
-from scanner_mover.single_pass import Options
-
 _HELP = """\
 usage: moveFromScanner.sh [PROJECT]
 
@@ -19,6 +14,14 @@ One pass over the requested studies, as `scanner-mover move [PROJECT]`, which ha
 
 def main() -> None:
     """The console script; ends the process with the exit status of the contract."""
+    from scanner_mover import signals
+
+    signals.before_install()
+    from scanner_mover.commands.move import run
+    from scanner_mover.errors import OK, USAGE
+    from scanner_mover.output import keep_standard_streams, say
+    from scanner_mover.single_pass import Options
+
     keep_standard_streams()
     program, *arguments = sys.argv
     if arguments in (["-h"], ["--help"]):

@@ -22,6 +22,12 @@ def _end(number: int, frame: FrameType | None) -> None:
         raise Ended(number)
 
 
+def before_install() -> None:
+    """Until `install` was called, Ctrl-C ends the process without a traceback, in the middle of an import too."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def install(on_hangup: Callable[[], None] | None = None) -> None:
     """Make the first ending signal raise `Ended`; one that our parent told us to ignore (`nohup`) stays ignored.
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from scanner_mover import clock
+from scanner_mover import words
 from scanner_mover.log import printable
 from scanner_mover.overview import Overview
 from scanner_mover.report import PassReport, StudyReport
@@ -21,7 +19,6 @@ from scanner_mover.report import PassReport, StudyReport
 if TYPE_CHECKING:  # it imports what talks to scanners, and `status` need not wait for that
     from scanner_mover.auditing import AuditedStudy
 
-_WIDTH_ELSEWHERE = 200
 _STYLES = {"finished": "green", "failed": "red", "waiting": "yellow", "error": "bold red"}
 
 
@@ -136,37 +133,33 @@ def _shown(keyword: str, value: str) -> Text:
 def show_overview(overview: Overview) -> None:
     """One screen for the person on call."""
     console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _WIDTH_ELSEWHERE  # in a pipe or a file nobody wants a UID in pieces
-    switch = {True: "[green]on[/]", False: "[yellow]off[/]", None: "[red]not known[/]"}[overview.enabled]
-    running = {True: ", a pass is running now", False: "", None: ""}[overview.running]
-    console.print(f"[bold]{escape(overview.project)}[/]: switched {switch}{running}")
-    console.print(_last_pass(overview))
-    if overview.state.fault:
-        console.print(_plain(overview.state.fault, "bold red"), soft_wrap=True)
-    for name, closed in (("finished", overview.finished), ("failed", overview.failed)):
-        console.print(f"{name}: {closed.today} today, {closed.in_all} in all")
+    for line, style in zip_longest(words.head(overview), _head_styles(overview), fillvalue=""):
+        console.print(Text(line, style=style), soft_wrap=True)
     if not overview.requests:
-        console.print("no study is requested")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    wide = console.width >= 120
-    table.add_column("study", overflow="fold", style="cyan")
-    for name, shown in (("age", True), ("procedure", True), ("series", wide), ("images", True)):
-        if shown:
-            table.add_column(name, no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("last", overflow="fold")
+    wide = console.width >= _NARROW
+    for name in words.COLUMNS:
+        if wide or name != "series":
+            # A UID and a sentence are folded; the other columns are narrow.
+            folds = name in ("study", "last")
+            table.add_column(name, overflow="fold", no_wrap=not folds, style="cyan" if name == "study" else None)
     for request in overview.requests:
-        report = request.report
-        cells = [_plain(report.study_instance_uid), Text(age_in_words(request.age_seconds)), _plain(report.procedure)]
-        if wide:
-            cells.append(Text(f"{sum(one.complete for one in report.series)} of {len(report.series)}"))
-        cells.append(_bar(report, 12 if wide else 4))
-        cells.append(_plain(report.outcome, _STYLES.get(report.outcome, "")))
-        cells.append(_plain(f"{request.event} ({_when(request.event_at)})" if request.event else "not looked at yet"))
-        table.add_row(*cells)
+        study, age, procedure, series, images, outcome, last = words.cells(request)
+        bar = _bar(request.report, images, 12 if wide else 4)
+        state = Text(outcome, style=_STYLES.get(outcome, ""))
+        table.add_row(study, age, procedure, *([series] if wide else []), bar, state, Text(last))
     console.print(table)
+
+
+def _head_styles(overview: Overview) -> list[str]:
+    """The colours of the first lines: what needs a look is red."""
+    switch = {True: "bold green", False: "bold yellow", None: "bold red"}[overview.enabled]
+    return [
+        switch,
+        "" if overview.state.exit_status == 0 and overview.last_pass_age_seconds is not None else "red",
+        *(["bold red"] if overview.state.fault else []),
+    ]
 
 
 def _plain(text: str, style: str = "") -> Text:
@@ -174,41 +167,14 @@ def _plain(text: str, style: str = "") -> Text:
     return Text(printable(text), style=style)
 
 
-def _when(iso: str) -> str:
-    """The time of day, with the date if that is not today's."""
-    return iso[11:16] if iso[:10] == clock.iso(time.time())[:10] else iso[:16].replace("T", " ")
-
-
-def _last_pass(overview: Overview) -> Text:
-    state, age = overview.state, overview.last_pass_age_seconds
-    if age is None and overview.problems:
-        return Text("when the last pass ran is not known", style="red")
-    if age is None:
-        return Text("there was no pass yet", style="yellow")
-    text = f"last pass {age_in_words(age)} ago, took {state.seconds or 0:.1f} s, exit status {state.exit_status}"
-    return Text(text, style="" if state.exit_status == 0 else "red")
-
-
-def _bar(report: StudyReport, width: int) -> Text:
+def _bar(report: StudyReport, images: str, width: int) -> Text:
     """Images received of those expected, as a bar and as numbers."""
+    if not report.series:
+        return Text(images)
     received = sum(one.received for one in report.series)
     expected = sum(one.expected or 0 for one in report.series)
-    if not report.series:
-        return Text("-")
     filled = width if not expected else min(width, width * received // expected)
-    total = "?" if any(one.expected is None for one in report.series) else str(expected)
-    return Text.assemble(("━" * filled, "green"), ("━" * (width - filled), "bright_black"), f" {received} of {total}")
-
-
-def age_in_words(seconds: float) -> str:
-    """SECONDS in the two largest units that matter: `3 d 4 h`, `5 min 2 s`."""
-    whole = int(seconds)
-    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+    return Text.assemble(("━" * filled, "green"), ("━" * (width - filled), "bright_black"), f" {images}")
 
 
 def show_audit(studies: Sequence[AuditedStudy]) -> None:

@@ -1,7 +1,5 @@
 """Where everything stands, from the folders and a state file that may be anything."""
 
-import contextlib
-import io
 import json
 import os
 import subprocess
@@ -20,7 +18,7 @@ from scanner_mover.overview import Overview, is_locked, look
 from scanner_mover.prometheus import metrics
 from scanner_mover.site import ServerFolders
 from scanner_mover.state import VERSION, State
-from scanner_mover.terminal import age_in_words, show_overview
+from scanner_mover.words import age_in_words, table
 from tests.support.site import Site, held_by_flock
 
 STUDY = "1.2.826.0.1.3680043.10.1561.7"
@@ -40,9 +38,7 @@ def seen(site: Site) -> Overview:
 
 def shown(overview: Overview) -> str:
     """What a person sees, in a pipe."""
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        show_overview(overview)
-    return out.getvalue()
+    return "\n".join(table(overview)) + "\n"
 
 
 def all_forms(site: Site) -> Overview:

@@ -1,5 +1,6 @@
 """Signals end a pass in order, and never in the middle of what must not be torn (R27)."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -168,3 +169,28 @@ def test_R27_what_kill_9_leaves_the_next_pass_removes(tmp_path):
     (tmp_path / "tools" / "findscu").unlink()
     assert site.move().returncode == 5
     assert sorted(file.name for file in site.lock_file.parent.iterdir()) == [site.lock_file.name, site.state_file.name]
+
+
+@pytest.mark.parametrize("program", ["scanner_mover.__main__", "scanner_mover.cron"])
+@pytest.mark.parametrize(("ignored", "exit_status"), [(False, -signal.SIGINT), (True, 0)])
+def test_R27_ctrl_c_while_the_program_still_loads_prints_no_traceback(program, ignored, exit_status):
+    # The signal comes as soon as the program looks for a module of its own, `faults`.
+    script = f"""
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN if {ignored} else signal.default_int_handler)
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "scanner_mover.faults":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from {program} import main
+sys.argv = ["program", "move"] if "__main__" in "{program}" else ["program"]
+try:
+    main()
+except SystemExit:
+    sys.exit(0)
+"""
+    environment = {**os.environ, "SCANNER_MOVER_CONFIG": "/nonexistent", "SERVERDIR": "/nonexistent"}
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, env=environment)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == exit_status, done

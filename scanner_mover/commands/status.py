@@ -61,10 +61,14 @@ def _run(options: Options, program: str) -> int:
             from scanner_mover.prometheus import metrics
 
             print(metrics(overview), end="")
-        elif options.max_age_seconds is None or sys.stdout.isatty():
+        elif sys.stdout.isatty():
             from scanner_mover.terminal import show_overview
 
             show_overview(overview)
+        elif options.max_age_seconds is None:
+            from scanner_mover.words import table
+
+            print("\n".join(table(overview)))
     age, most = overview.last_pass_age_seconds, options.max_age_seconds
     # A pass that is running now may take longer than that: to end it for its health would end it again and again.
     if most is not None and not overview.running and (age is None or age > most):
