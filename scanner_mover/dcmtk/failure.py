@@ -34,13 +34,14 @@ class Failure:
     text: str
 
 
-PEER_HUNG_UP = "Peer aborted Association (or never connected)"
+#: The scanner took the connection and closed it at once.
+HUNG_UP = "Association Request Failed: Peer aborted Association (or never connected)"
 
 _TROUBLE = re.compile(r"[EF]: (?:[0-9a-f]{4}:[0-9a-f]{4} )?(.*\S)")
 # A query file's name is another in each pass, and a fault must be told with the same words while it is the same.
 _FILE = re.compile(r"(Find Failed|Bad DICOM file|bad DICOM file)(?:, file)?: .*")
-# A peer that hangs up at once is told of in either way, as it happens.
-_HUNG_UP = re.compile(r"TCP I/O Error \(Connection reset by peer\) occurred in routine: sendAssociationRQTCP")
+# It is told of in either way, as it happens.
+_RESET = re.compile(r"Association Request Failed: TCP I/O Error \(Connection reset by peer\) .*: sendAssociationRQTCP")
 _CODE = re.compile(r"\b[0-9a-f]{4}:[0-9a-f]{4} ")
 
 
@@ -69,7 +70,7 @@ def of_status(status: str) -> Failure | None:
 def of_lines(lines: Iterable[str]) -> Failure:
     """The failure that the error lines of a tool tell of, when a final status did not come."""
     texts = [_FILE.sub(r"\1", _CODE.sub("", found[1])) for line in lines if (found := _TROUBLE.fullmatch(line))]
-    text = _HUNG_UP.sub(PEER_HUNG_UP, " ".join(texts[:5])) or "no final status came"
+    text = _RESET.sub(HUNG_UP, " ".join(texts[:5])) or "no final status came"
     if "Association Request Failed" in text and re.search("TLS|OpenSSL", text):
         kind = Kind.INSECURE
     elif "Rejected" in text:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_mover.dcmtk import findscu, movescu
-from scanner_mover.dcmtk.failure import Failure, Kind, of_lines, of_status
+from scanner_mover.dcmtk.failure import HUNG_UP, Failure, Kind, of_lines, of_status
 from tests.dcmtk import NEEDED, VERSIONS, sample
 
 versions = pytest.mark.parametrize("version", VERSIONS)
@@ -156,8 +156,17 @@ def test_a_scanner_that_hangs_up_at_once_is_told_with_the_same_words_each_time()
         "sendAssociationRQTCP",
     ]
     first, second = (of_lines([line]) for line in said)
-    assert first == second
-    assert first.kind is Kind.UNREACHABLE
+    assert first == second == Failure(Kind.UNREACHABLE, HUNG_UP)
+
+
+@versions
+@pytest.mark.parametrize("tool", ["find", "move", "echo"])
+def test_a_scanner_that_hangs_up_at_once_is_not_one_that_is_off(version, tool):
+    """3.6.5 says of both that the peer aborted."""
+    assert of_lines(sample(version, f"{tool}-closed-at-once").lines).text == HUNG_UP
+    for name in ("refused", "no-association", "abort", "hang-up"):
+        if (tool, name) not in {("echo", "abort"), ("echo", "hang-up")}:
+            assert of_lines(sample(version, f"{tool}-{name}").lines).text != HUNG_UP
 
 
 @versions
