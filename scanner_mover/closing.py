@@ -5,7 +5,6 @@ import time
 from scanner_mover import active_scans, clock, decision
 from scanner_mover.decision import Outcome
 from scanner_mover.durable import sync_file_system, sync_folder
-from scanner_mover.errors import UnusableError, reason
 from scanner_mover.study import Study, Work
 
 
@@ -16,7 +15,7 @@ def finish(work: Work, study: Study) -> Outcome:
     """
     if study.request.files and work.closes:
         if not work.dry_run:
-            _make_durable(work.folders.raw)
+            sync_file_system(work.folders.raw)
         _close(work, study, work.folders.finished_scans, "JOB {file} to {folder}")
     return Outcome.FINISHED
 
@@ -44,13 +43,6 @@ def look_at_age(work: Work, study: Study) -> Outcome:
         _close(work, study, work.folders.failed_scans, '"{file}" is old, download seems to have failed')
         return Outcome.FAILED
     return waiting
-
-
-def _make_durable(raw: str) -> None:
-    try:
-        sync_file_system(raw)
-    except OSError as error:
-        raise UnusableError(f"what is in {raw} cannot be brought to the disk: {reason(error)}") from error
 
 
 def _close(work: Work, study: Study, folder: str, message: str) -> None:

@@ -4,21 +4,26 @@ import contextlib
 import ctypes
 import os
 
+from scanner_mover.errors import UnusableError, reason
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def sync_file_system(folder: str) -> None:
     """Wait until everything that was written to the file system of FOLDER is on its disk (syncfs(2)).
 
-    One call for all images of a study: a call for each image would be no safer. Raises OSError when it fails.
+    One call for many images: a call for each would be no safer. Raises UnusableError when it fails.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if _libc.syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), folder)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if _libc.syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number), folder)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise UnusableError(f"what is in {folder} cannot be brought to the disk: {reason(error)}") from error
 
 
 def sync_folder(folder: str) -> None:

@@ -16,6 +16,7 @@ from scanner_mover.config import Settings
 from scanner_mover.dcmtk import dcmdump
 from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.durable import sync_file_system
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.signals import deferred
 from scanner_mover.site import STAGING_PREFIX, DataFolders, staging_left
@@ -117,7 +118,9 @@ class Receiver:
             return
         # movescu writes one file at a time: the newest one is left to it.
         names.remove(_newest(staging, names))
-        for dump in self._read(staging, names):
+        dumps = self._read(staging, names)
+        sync_file_system(staging)
+        for dump in dumps:
             if _problem(dump) is None and dump.one(STUDY_INSTANCE_UID) in self._asked:
                 self._file_one(staging, dump, self._asked)
             else:
@@ -131,7 +134,11 @@ class Receiver:
         asked = self._asked | _asked_in(staging)
         problem: UnusableError | None = None
         try:
-            for dump in self._read(staging, _images_in(staging)):
+            dumps = self._read(staging, _images_in(staging))
+            if dumps:
+                # Before its name, its content: after a power cut a name in site/raw must not lead to half an image.
+                sync_file_system(staging)
+            for dump in dumps:
                 try:
                     self._file_one(staging, dump, asked)
                 except UnusableError as error:  # the others are filed all the same

@@ -2,10 +2,14 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import pytest
 
+from scanner_mover import closing, receiving
+from scanner_mover.single_pass import OnePass, Options
+from tests.integration.invariants import staging
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
 from tests.support.site import wait_until
@@ -44,3 +48,73 @@ def test_images_that_nobody_asked_for_wait_for_the_end(scenario: Scenario, scann
     assert not (scenario.site.data / "site" / "raw" / other.uid).exists()
     assert len(list((scenario.site.data / "site" / "rejected").iterdir())) == 40
     assert len(scenario.said(f"nobody asked for its study {other.uid}")) == 40
+
+
+def rights(scenario: Scenario, study_instance_uid: str) -> dict[str, set[tuple[int, int]]]:
+    """The permissions and groups of the study's folders, and of its images."""
+    found: dict[str, set[tuple[int, int]]] = {"folders": set(), "files": set()}
+    top = scenario.site.data / "site" / "raw" / study_instance_uid
+    for path in [top, *top.rglob("*")]:
+        status = path.stat()
+        found["folders" if path.is_dir() else "files"].add((status.st_mode & 0o7777, status.st_gid))
+    return found
+
+
+def test_what_is_filed_gets_the_rights_and_the_group_that_are_set(scenario: Scenario) -> None:
+    # Somebody who is not root may give files to groups of his own only.
+    group = 1 if os.geteuid() == 0 else os.getegid()
+    scenario.site.config(file_mode="0640", directory_mode="2750", group=group)
+    study = scenario.acquire(40)
+    scenario.a_pass(umask=0o077)
+    assert rights(scenario, study.uid) == {"folders": {(0o2750, group)}, "files": {(0o640, group)}}
+    assert scenario.where(study) == "finished-scans"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+def test_without_them_the_umask_says(scenario: Scenario, umask: int) -> None:
+    study = scenario.acquire(2)
+    scenario.a_pass(umask=umask)
+    own = os.getegid()
+    assert rights(scenario, study.uid) == {"folders": {(0o777 & ~umask, own)}, "files": {(0o666 & ~umask, own)}}
+
+
+def test_staging_is_private_whatever_the_umask_says(scenario: Scenario, scanner: ScriptedScanner) -> None:
+    scenario.acquire(3)
+    scanner.script.move_silence, scanner.script.move_silence_after = FOR_EVER, 2
+    scenario.site.config(retrieve_stall_seconds=3)
+    old = os.umask(0)
+    try:
+        with scenario.site.moving() as passing:
+            wait_until(lambda: any(any(folder.glob("MR.*")) for folder in staging(scenario.site)))
+            (folder,) = staging(scenario.site)
+            assert folder.stat().st_mode & 0o777 == 0o700
+            os.kill(passing.pid, signal.SIGTERM)
+            passing.wait(30)
+    finally:
+        os.umask(old)
+
+
+def test_content_is_on_the_disk_before_its_name_and_names_before_the_request_moves(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power cut at any moment finds. The calls are watched, and made."""
+    for name, value in scenario.site.environment.items():
+        monkeypatch.setenv(name, value)
+    done: list[str] = []
+
+    def watch(module: ModuleType, name: str, word: Callable[..., str]) -> None:
+        real = getattr(module, name)
+
+        def watched(*arguments: str) -> object:
+            result = real(*arguments)
+            done.append(word(*arguments))
+            return result
+
+        monkeypatch.setattr(module, name, watched)
+
+    for module in (receiving, closing):
+        watch(module, "sync_file_system", lambda folder: "sync")
+    watch(os, "rename", lambda source, target: next((one for one in ("raw", "finished-scans") if one in target), ""))
+    scenario.acquire(2, 1)
+    assert OnePass(Options(receive=True), "scanner-mover").run() == 0
+    assert [one for one in done if one] == ["sync", "raw", "raw", "sync", "raw", "sync", "finished-scans"]
