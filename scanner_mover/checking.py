@@ -75,11 +75,16 @@ def check(file: str, project: str, server: ServerFolders) -> Findings:
         lambda: _port(settings),
         lambda: _scanner(settings),
     ]
+    told = set()
     for one in checks:
         try:
-            yield from one()
+            for finding in one():
+                told.add(finding.text)
+                yield finding
         except ScannerMoverError as error:
-            yield _fix(str(error))
+            # What is wrong with a tool is told once, not by each check that needs it.
+            if str(error) not in told:
+                yield _fix(str(error))
         except OSError as error:
             yield _fix(f"{error.filename or 'the set-up'} cannot be tested: {reason(error)}")
 

@@ -32,7 +32,7 @@ def kill(scenario: Scenario, sent: signal.Signals, moment: float) -> None:
     invariants.check_nothing_runs(site)
     for uid in scenario.requested:
         invariants.check_request(site, scenario.scanner, uid)
-    invariants.check_images(site)
+    invariants.check_images(site, scenario.scanner)
     if sent != signal.SIGKILL:
         assert invariants.work_folders(site) == []
         assert list(Path(site.environment["TMPDIR"]).iterdir()) == []

@@ -126,7 +126,6 @@ BREAKS_OF_MOVE = [
         "error",
         cause,
         alone=True,
-        may_complete=moment == "image",
     )
     for how, cause in _MOVE_BROKEN.items()
     for moment in ("move", "image")

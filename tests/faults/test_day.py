@@ -52,7 +52,7 @@ class Length(NamedTuple):
 
 
 LENGTHS = {
-    "ten minutes": Length(40, 100, 4, 2, 3, 2),
+    "ten minutes": Length(20, 100, 4, 2, 3, 2),
     "a day": Length(int(os.environ.get("SCANNER_MOVER_DAY", "5760")), 30, 40, 25, 8, 24),
 }
 
@@ -442,6 +442,7 @@ def test_a_day_of_passes(request: pytest.FixtureRequest, tmp_path: Path, length:
     assert end.children == 0
     assert sorted(path.name for path in (site.server / ".pids").iterdir()) == [
         "moveFromScanner.lock",
+        "moveFromScanner.mpps.json",
         "moveFromScanner.state.json",
     ]
     # By a tenth and the allocator's own noise.

@@ -75,10 +75,13 @@ def has_ended(site: Site, study_instance_uid: str) -> bool:
     return bool(ended) and all(ended)
 
 
-def check_images(site: Site, scanner: Scanner) -> None:
-    """Everything in site/raw is a whole image that lies under its own UIDs, with the pixels that the scanner has."""
+def check_images(site: Site, scanner: Scanner | None) -> None:
+    """Everything in site/raw is a whole image that lies under its own UIDs, with the pixels that the scanner has.
+
+    None: there is no scanner any more to compare with.
+    """
     raw = site.data / "site" / "raw"
-    held = _pixels(scanner)
+    held = {} if scanner is None else _pixels(scanner)
     for path in raw.rglob("*"):
         if path.is_dir():
             continue
@@ -95,7 +98,8 @@ def check_images(site: Site, scanner: Scanner) -> None:
 
 def check_places(site: Site) -> None:
     """Nothing lies in DATADIR or SERVERDIR, or above them, where nothing belongs."""
-    assert _names(site.data) <= {"config", "scanner", "site", *FOLDERS}
+    unknown = _names(site.data) - {"config", "scanner", "site", *FOLDERS}
+    assert not unknown, unknown
     assert _names(site.data / "site") <= {"raw", "rejected"}
     assert _names(site.server) <= {"logs", ".pids"}
     rejected = site.data / "site" / "rejected"

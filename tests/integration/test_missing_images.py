@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
 
 from tests.integration.scenario import Scenario, Study
-from tests.support.scripted import ScriptedScanner
+from tests.support.scripted import Answer, ScriptedScanner
 
 REFUSED = 0xA900
 
@@ -113,15 +115,14 @@ class TestScripted:
     ) -> None:
         study = scenario.acquire(3)
         scenario.have(study.paths[:1])
-        answers = scripted._matches
 
-        def hostile(level, query):  # type: ignore[no-untyped-def]
-            for status, answer in answers(level, query):
-                if level == "IMAGE" and answer.SOPInstanceUID.endswith(".3"):
-                    answer.SOPInstanceUID = "../../x"
+        def hostile(query: Dataset) -> Iterator[Answer]:
+            for status, answer in scripted.matches(query):
+                if answer is not None and answer.SOPInstanceUID.endswith(".3"):
+                    answer["SOPInstanceUID"] = DataElement("SOPInstanceUID", "UI", "../../x", already_converted=True)
                 yield status, answer
 
-        scripted._matches = hostile  # type: ignore[method-assign]
+        scripted.script.find_answers["IMAGE"] = hostile
         scenario.a_pass()
         assert asked(scripted) == [1]
 
@@ -131,19 +132,17 @@ class TestScripted:
         study = scenario.acquire(3)
         scenario.have(study.paths)
         series = scripted.studies[study.uid][series_of(study)]
-        answers = scripted._matches
 
-        def many(level, query):  # type: ignore[no-untyped-def]
-            for status, answer in answers(level, query):
-                if level == "SERIES":
-                    answer.NumberOfSeriesRelatedInstances = 2003
+        def many(query: Dataset) -> Iterator[Answer]:
+            yield from scripted.matches(query)
+            for number in range(2000):
+                (*_, (status, answer)) = scripted.matches(query)
+                assert answer is not None
+                answer.SOPInstanceUID = f"{series_of(study)}.9.{number}"
                 yield status, answer
-            if level == "IMAGE":
-                for number in range(2000):
-                    answer.SOPInstanceUID = f"{series_of(study)}.9.{number}"
-                    yield status, answer
 
-        scripted._matches = many  # type: ignore[method-assign]
+        scripted.script.claims[series_of(study)] = 2003
+        scripted.script.find_answers["IMAGE"] = many
         scenario.site.config(repull_after_seconds=120)
         scenario.a_pass()
         assert len(series) == 3

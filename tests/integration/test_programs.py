@@ -219,7 +219,7 @@ class TestDemo:
         (finished,), (active,) = folders["finished-scans"], folders["active-scans"]
         assert folders["failed-scans"] == []
         site.data = data
-        invariants.check_images(site)
+        invariants.check_images(site, None)
         counts = {
             study: sum(path.is_file() for path in (data / "site" / "raw" / study).rglob("*"))
             for study in (finished, active)
