@@ -36,7 +36,9 @@ VERSION = "$dcmtk: NAME v3.6.7 2022-04-22 $"
 
 def _filler(folder: Path) -> Path:
     """What fills the disk of DATADIR or SERVERDIR, where no program looks."""
-    return folder / ("config" if (folder / "config").is_dir() else "logs") / ".filler"
+    inside = folder / ("config" if (folder / "config").is_dir() else "logs")
+    inside.mkdir(exist_ok=True)
+    return inside / ".filler"
 
 
 class Lab:
