@@ -46,6 +46,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if (folder := config.getoption("--dcmtk")) is not None:
         site.dcmtk = folder.resolve()
+    config.addinivalue_line("markers", "other_dcmtk: about a DCMTK that tests/versions brings, not the machine's own")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if site.dcmtk is not None:
+        return
+    others = [item for item in items if item.get_closest_marker("other_dcmtk")]
+    items[:] = [item for item in items if item not in others]
+    config.hook.pytest_deselected(items=others)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

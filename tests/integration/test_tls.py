@@ -252,6 +252,7 @@ def test_a_file_that_cannot_be_used_is_named(
     assert site.mover("status").returncode == 0
 
 
+@pytest.mark.other_dcmtk
 @pytest.mark.usefixtures("movescu_with_tls")
 class TestBothDirections:
     def test_a_study_is_pulled_and_finished(self, scenario: Scenario) -> None:
