@@ -122,10 +122,19 @@ def _move(path: str, target: str) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        # `finished-scans` may be on another disk: whole there before it is gone here.
+        # `finished-scans` may be on another disk: whole on it before it is gone here.
         import shutil
 
-        part = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.part")
-        shutil.copy2(path, part)
+        folder, name = os.path.split(target)
+        part = os.path.join(folder, f".{name}.{os.urandom(8).hex()}.part")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(path, "rb") as source, open(os.open(part, flags, 0o600), "wb") as file:
+            shutil.copyfileobj(source, file)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copystat(path, part)
         os.rename(part, target)
+        from scanner_mover.durable import sync_folder
+
+        sync_folder(folder)
         os.unlink(path)

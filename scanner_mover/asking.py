@@ -11,6 +11,7 @@ from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.findscu import Found
 from scanner_mover.dcmtk.retry import ends_the_pass, is_worth_another_try, with_retries
 from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.decision import expected_images
 from scanner_mover.query_files import QueryFiles
 from scanner_mover.tags import (
     IMAGES_IN_ACQUISITION,
@@ -108,6 +109,12 @@ class Asker:
         return found
 
 
+def _told(series: FoundSeries) -> int:
+    """How many images the scanner tells of, 0 when it gives no number."""
+    number = expected_images(series.number_of_series_related_instances, series.images_in_acquisition, None)
+    return number or 0
+
+
 def _study_answer(study_instance_uid: str, found: Found) -> StudyAnswer:
     """What FOUND says of the series of one study; answers for another study are not about this one."""
     series: dict[str, FoundSeries] = {}
@@ -119,9 +126,9 @@ def _study_answer(study_instance_uid: str, found: Found) -> StudyAnswer:
         if uid is None or not is_uid(uid):
             failure = failure or Failure(Kind.REFUSED, "the scanner names a series without a valid SeriesInstanceUID")
             continue
-        series[uid] = FoundSeries(
-            uid, answer.one(NUMBER_OF_SERIES_RELATED_INSTANCES), answer.one(IMAGES_IN_ACQUISITION)
-        )
+        one = FoundSeries(uid, answer.one(NUMBER_OF_SERIES_RELATED_INSTANCES), answer.one(IMAGES_IN_ACQUISITION))
+        # Of one that is told of twice the larger number counts.
+        series[uid] = max(series.get(uid, one), one, key=_told)
     return StudyAnswer(tuple(series.values()), failure)
 
 

@@ -10,7 +10,8 @@ from scanner_mover.clock import Moment
 class SeriesKnowledge:
     """One series, as the last pass saw it; `moved` is when its last C-MOVE with status Success ended.
 
-    `by_series`: asking for single images of it did not help, so it is asked for whole.
+    `by_series`: asking for single images of it did not help, so it is asked for whole; `asked_by_name` is how many
+    were here when single images were last asked for.
     """
 
     moved: Moment | None = None
@@ -20,6 +21,7 @@ class SeriesKnowledge:
     pulled: bool = False
     error: str | None = None
     by_series: bool = False
+    asked_by_name: int | None = None
 
 
 @dataclass
@@ -62,6 +64,7 @@ def from_json(value: Any) -> StudyKnowledge | None:
                 error=_optional(one["error"], str),
                 moved=_moment(one["moved"]),
                 by_series=_a(one.get("by_series", False), bool),
+                asked_by_name=_optional(one.get("asked_by_name"), int),
             )
             for uid, one in value["series"].items()
         }

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from scanner_mover import active_scans, clock, closing, decision, mpps
 from scanner_mover.active_scans import Request
@@ -166,9 +167,7 @@ class _Pass:
             study.quiet = decision.is_quiet(since, asked_at, self._settings.quiet_seconds)
         known = study.knowledge.series
         this_pass = {
-            uid: SeriesKnowledge(known[uid].moved, known[uid].received, by_series=known[uid].by_series)
-            if uid in known
-            else SeriesKnowledge()
+            uid: replace(known[uid], pulled=False, error=None) if uid in known else SeriesKnowledge()
             for uid in study.series
         }
         # What a scanner that is off does not tell is not forgotten.
@@ -253,13 +252,13 @@ class _Pass:
             self._scanner_fault(study, failure, None)
             if self._puller.ended_by is not None:
                 self._no_more_pulls = failure.text
-        before = series.received
         series = self._count(study, uid, series.expected)
         self._tell_count(study, series)
-        refused = failure is not None and failure.kind is Kind.REFUSED
-        if (study.uid, uid) in self._by_image and (refused or (failure is None and series.received == before)):
+        if (study.uid, uid) in self._by_image and failure is None:
+            known.asked_by_name = series.received
+        elif (study.uid, uid) in self._by_image and failure is not None and failure.kind is Kind.REFUSED:
             known.by_series = True
-            self._log(f"{name}, single images of it do not come: the whole series is asked for next time")
+            self._log(f"{name}, the scanner sends no single images of it: the whole series is asked for next time")
 
     def _has_had_its_turn(self, study: Study) -> bool:
         """Whether STUDY was pulled for so long that the others, if there are any, come first now."""
@@ -272,7 +271,10 @@ class _Pass:
         """What is to be sent of a series: the images that are missing, where some are here and the scanner lists it."""
         one = study.uid, series_instance_uid
         names = image_names(self._folders.series(*one))
-        if decision.are_named_by_uid(names) and not study.knowledge.series[series_instance_uid].by_series:
+        known = study.knowledge.series[series_instance_uid]
+        if known.asked_by_name == len(names):
+            known.by_series = True  # none of them came, nor was filed since
+        if decision.are_named_by_uid(names) and not known.by_series:
             self._list_images([one])
             listed = self._listed[one]
             missing = sorted(filter(is_uid, decision.missing_by_name(listed.sop_instance_uids, names)))
@@ -305,6 +307,11 @@ class _Pass:
             if listed.failure is not None or not listed.sop_instance_uids:
                 why = listed.failure.text if listed.failure else "it names none"
                 self._log(f"{name}, the scanner does not list its images ({why}): their number is believed")
+                facts = study.series[uid]
+                # Beside images that are named by UIDs a file of another name is none of them.
+                lacking = (facts.expected or 0) - sum(map(is_uid, image_names(folders[uid])))
+                if lacking > 0:
+                    study.series[uid] = replace(facts, missing_by_name=lacking)
                 continue
             missing = decision.missing_by_name(listed.sop_instance_uids, image_names(folders[uid]))
             if missing:

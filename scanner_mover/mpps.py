@@ -6,6 +6,7 @@ procedure is over.
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def _regular_files(folder: str) -> dict[str, os.stat_result]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 # One that was taken away since the folder was read, or a link that leads nowhere, is none.
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     if not entry.name.startswith(".") and entry.is_file():
                         files[entry.name] = entry.stat()
     except FileNotFoundError:
@@ -95,7 +96,9 @@ def _uids_in_bytes(path: str, study_instance_uids: Collection[str]) -> set[str]:
         with open(path, "rb") as file:
             content = file.read()
     except OSError:
-        return set()
+        # One that we may not read can still be named after its study: `UID.mpps`.
+        name = os.path.basename(path)
+        return {uid for uid in study_instance_uids if re.search(rf"(?<![0-9.]){re.escape(uid)}(?!\.?[0-9])", name)}
     return {uid for uid in study_instance_uids if _stands_in(content, uid.encode("ascii"))}
 
 

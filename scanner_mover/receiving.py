@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Collection
 
+from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import dcmdump
 from scanner_mover.dcmtk.dcmdump import Dump
@@ -56,6 +57,8 @@ class Receiver:
         #: How many images of studies that were asked for had to be set aside.
         self.set_aside = 0
         self._left_for_the_end: set[str] = set()
+        # Studies of which an image cannot be filed, and why: more of the same would only fill the disk.
+        self._stuck: dict[str, str] = {}
 
     def new_staging(self) -> str:
         """Make a new, empty folder that only we may enter, on the file system of `site/raw`.
@@ -71,7 +74,7 @@ class Receiver:
                 parent = raw
             staging = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent)
             with open(os.path.join(staging, _ASKED), "x", encoding="ascii") as file:
-                json.dump(sorted(self._asked), file)
+                json.dump({"boot": clock.now().boot, "asked": sorted(self._asked)}, file)
         except OSError as error:
             raise UnusableError(f"no folder to receive into can be made in {raw}: {reason(error)}") from error
         return staging
@@ -79,8 +82,13 @@ class Receiver:
     def need_place(self, study_instance_uid: str, series_instance_uid: str) -> None:
         """See that a series can be filed before it is pulled: else it would be pulled again and again.
 
-        Raises UnusableError when its folder cannot be made or written.
+        Raises UnusableError when its folder cannot be made or written, or what came of the study earlier is stuck.
         """
+        if study_instance_uid in self._stuck:
+            raise UnusableError(self._stuck[study_instance_uid])
+        group = self._settings.group
+        if group is not None and os.geteuid() != 0 and group not in (os.getegid(), *os.getgroups()):
+            raise UnusableError(f"group {group} cannot be given to files: our user is no member of it; add it there")
         folder = self._folders.series(study_instance_uid, series_instance_uid)
         try:
             os.makedirs(self._folders.raw, exist_ok=True)
@@ -131,7 +139,10 @@ class Receiver:
 
         Raises UnusableError when a file cannot be moved: it then stays in STAGING for the next pass.
         """
-        asked = self._asked | _asked_in(staging)
+        boot, asked_then = _asked_in(staging)
+        asked = self._asked | asked_then
+        # What a power cut left may have its length and not its content.
+        cut = None if boot == clock.now().boot else "this machine was restarted before it was on the disk"
         problem: UnusableError | None = None
         try:
             dumps = self._read(staging, _images_in(staging))
@@ -140,20 +151,22 @@ class Receiver:
                 sync_file_system(staging)
             for dump in dumps:
                 try:
-                    self._file_one(staging, dump, asked)
+                    self._file_one(staging, dump, asked, cut)
                 except UnusableError as error:  # the others are filed all the same
                     problem = error
+                    self._stuck[dump.one(STUDY_INSTANCE_UID) or ""] = str(error)
             if problem is not None:
                 raise problem
         finally:
             with deferred():  # also when a signal comes between the last image and this
                 self.discard_if_empty(staging)
 
-    def _file_one(self, staging: str, dump: Dump, asked: Collection[str]) -> None:
-        """File the image of DUMP, or set it aside."""
+    def _file_one(self, staging: str, dump: Dump, asked: Collection[str], cut: str | None = None) -> None:
+        """File the image of DUMP, or set it aside; CUT says why none of them can be trusted, None: they can."""
         path = os.path.join(staging, dump.file)
         problem = _problem(dump)
         self.set_aside += problem is not None
+        problem = problem or cut
         study, series, sop = (dump.one(tag) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID))
         if problem is None and study not in asked:
             problem = f"nobody asked for its study {study}"
@@ -198,13 +211,17 @@ class Receiver:
         try:
             self._make(os.path.dirname(folder))
             self._make(folder)
-            if self._settings.file_mode is not None:
-                os.chmod(path, self._settings.file_mode)
-            if self._settings.group is not None:
-                os.chown(path, -1, self._settings.group)
+            self._give(path)
             os.rename(path, os.path.join(folder, sop_instance_uid))
         except OSError as error:
             raise UnusableError(f"{folder} cannot be written: {reason(error)}; what came stays in staging") from error
+
+    def _give(self, path: str) -> None:
+        """Give the file PATH the rights and the group that are set."""
+        if self._settings.file_mode is not None:
+            os.chmod(path, self._settings.file_mode)
+        if self._settings.group is not None:
+            os.chown(path, -1, self._settings.group)
 
     def _make(self, folder: str) -> None:
         try:
@@ -219,7 +236,8 @@ class Receiver:
     def _set_aside(self, path: str, problem: str) -> None:
         """Keep PATH in `site/rejected` under its own name or, where another of that name lies, with a number."""
         try:
-            os.makedirs(self._folders.rejected, exist_ok=True)
+            self._make(self._folders.rejected)
+            self._give(path)
             target = kept = os.path.join(self._folders.rejected, os.path.basename(path))
             number = 0
             while True:
@@ -264,12 +282,14 @@ def _images_in(staging: str) -> list[str]:
         raise UnusableError(f"the folder {staging} cannot be read: {reason(error)}") from error
 
 
-def _asked_in(staging: str) -> frozenset[str]:
+def _asked_in(staging: str) -> tuple[str | None, frozenset[str]]:
+    """Since which start of the machine STAGING is there, and the studies that its images were asked for."""
     try:
         with open(os.path.join(staging, _ASKED), encoding="ascii") as file:
-            return frozenset(uid for uid in json.load(file) if isinstance(uid, str))
-    except (OSError, ValueError, TypeError):
-        return frozenset()
+            value = json.load(file)
+        return value["boot"], frozenset(uid for uid in value["asked"] if isinstance(uid, str))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None, frozenset()
 
 
 def _problem(dump: Dump) -> str | None:

@@ -402,3 +402,37 @@ def test_no_name_of_a_file_is_kept(remembered, folder, tmp_path):
     remembered()
     assert "Family" not in (tmp_path / "index.json").read_text()
     assert (tmp_path / "index.json").stat().st_size > 100
+
+
+# What stands beside good files
+
+
+def test_R19_a_link_in_a_circle_does_not_hide_the_other_files(steps, folder):
+    write(folder, "good")
+    (folder / "loop").symlink_to("loop")
+    assert steps() == ({STUDY: {"good": END}}, [])
+
+
+def test_R19_a_name_that_dcmtk_says_for_a_missing_dictionary_is_a_name(steps, folder):
+    write(folder, "no data dictionary loaded")
+    write(folder, "W: Data dictionary missing")
+    found, _ = steps()
+    assert found == {STUDY: {"no data dictionary loaded": END, "W: Data dictionary missing": END}}
+
+
+def test_R21_a_file_that_may_not_be_read_counts_for_the_study_that_it_is_named_after(folder, tools, monkeypatch):
+    write(folder, "ended")
+    path = write(folder, f"{STUDY}.second", ended=False)
+    # As it is for a user who is not root; root may read everything.
+    real = open
+
+    def refusing(file, *arguments, **more):
+        if str(file) == str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(file, *arguments, **more)
+
+    path.write_bytes(b"no DICOM")
+    monkeypatch.setattr("builtins.open", refusing)
+    found, ignored = steps_of(tools, str(folder), (STUDY,), nothing_known(folder))
+    assert ignored == []
+    assert [step.end_time for step in found[STUDY]] == [None, END]

@@ -144,13 +144,23 @@ def dump(
     found: dict[str, Dump] = {}
     # A name that is not text in our encoding cannot be an argument.
     usable = [name for name in names if _is_text(name)]
-    for start in range(0, len(usable), _FILES_A_CALL):
-        arguments = [f"./{name}" for name in usable[start : start + _FILES_A_CALL]]
+
+    def read(names: Sequence[str]) -> None:
+        arguments = [f"./{name}" for name in names]
         run = tools.run("dcmdump", [*options, *searches, *arguments], folder=folder, stall_seconds=_STALL_SECONDS)
-        if run.ended is None:
-            for read in parse(run.out, run.err):
-                read.file = read.file.removeprefix("./")
-                found[read.file] = read
+        dumps = parse(run.out, run.err) if run.ended is None else []
+        if run.exit_status < 0:
+            # It crashed or was killed: in the last one that it told of, and there may be more behind that.
+            del dumps[-1:]
+        for one in dumps:
+            one.file = one.file.removeprefix("./")
+            found[one.file] = one
+        if run.exit_status < 0 and run.ended is None and len(names) > 1:
+            for name in names[len(dumps) :]:
+                read([name])
+
+    for start in range(0, len(usable), _FILES_A_CALL):
+        read(usable[start : start + _FILES_A_CALL])
     return [found.get(name, Dump(name, error=NOTHING_SAID)) for name in names]
 
 

@@ -17,6 +17,9 @@ from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import Run, Toolbox, version
 
+# Answers that never end are cut off after so many times the limit of one: an hour, by default.
+_MOST_LIMITS = 60
+
 _SENDING = re.compile(r"I: Sending Find Request.*")
 _ANSWER = re.compile(r"I: Received Find Response \d+ .*")
 _WRITING = re.compile(r"I: Writing response dataset to file: (.*)")
@@ -81,7 +84,10 @@ def find(
         output_options = ["-td", whole_seconds(settings.response_timeout_seconds), "-X", "-od", output]
         calls.append([*options(settings), "--study", *output_options, *address(settings), *share])
     runs = tools.run_together(
-        "findscu", calls, stall_seconds=settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds
+        "findscu",
+        calls,
+        stall_seconds=settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds,
+        most_seconds=_MOST_LIMITS * settings.response_timeout_seconds,
     )
     asked = []
     for number, run in enumerate(runs):

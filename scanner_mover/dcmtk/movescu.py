@@ -22,6 +22,9 @@ from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 
+# Responses without an image are patiently heard for so many times the limit of one, if it is us who receive.
+_MOST_LIMITS = 10
+
 _SENDING = re.compile(r"I: Sending Move Request.*")
 _FINAL = re.compile(r"I: Received Final Move Response \((.*)\)")
 _RECEIVED = re.compile(r"I: Received Store Request")
@@ -85,6 +88,7 @@ def move(
         [*options(settings), "--study", "-aem", settings.calling_ae_title, *receive, *address(settings), query],
         stall_seconds=settings.retrieve_stall_seconds,
         progress=progress,
+        most_seconds=_MOST_LIMITS * settings.retrieve_stall_seconds if receive else None,
         on_line=lambda line: on_image() if image.match(line) else None,
         meanwhile=meanwhile,
     )

@@ -36,7 +36,8 @@ _CHUNK = 64 * 1024
 
 # The last one is what a dictionary without DICOM's own tags leads to.
 _NO_DICTIONARY = re.compile(
-    r"no data dictionary loaded|Data dictionary missing|DIMSE: Command Build Failed: .* Unknown Tag & Data"
+    r"[WEF]: .*(?:no data dictionary loaded|Data dictionary missing"
+    r"|DIMSE: Command Build Failed: .* Unknown Tag & Data)"
 )
 _VERSION = re.compile(r"\$dcmtk: \S+ v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 
@@ -63,6 +64,15 @@ class Run:
 
 
 @dataclass(frozen=True)
+class _Limits:
+    """When a tool is ended, see `Toolbox.run`; None: never."""
+
+    stall_seconds: float | None = None
+    most_seconds: float | None = None
+    progress: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True)
 class Toolbox:
     """The tools of one pass: where they are, and the environment that all of them get."""
 
@@ -77,12 +87,14 @@ class Toolbox:
         folder: str | None = None,
         stall_seconds: float,
         progress: Callable[[], Any] | None = None,
+        most_seconds: float | None = None,
         on_line: Callable[[str], None] | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> Run:
         """Run the tool NAME with ARGUMENTS in FOLDER and wait for its end.
 
-        It is ended when for `stall_seconds` it printed nothing and the value of `progress` stayed the same.
+        It is ended when for `stall_seconds` it printed nothing and the value of `progress` stayed the same, or when for
+        `most_seconds` that value stayed the same, whatever it printed.
         `on_line` gets each line, in another thread, and must not raise. `meanwhile` is called now and then while the
         tool runs; when it raises, the tool is ended. Whatever way this is left, no process of the tool's is.
 
@@ -95,13 +107,16 @@ class Toolbox:
             if on_line is not None:
                 on_line(line)
 
-        with self.started(name, arguments, folder, heard, stall_seconds=stall_seconds, progress=progress) as child:
+        limits = _Limits(stall_seconds, most_seconds, progress)
+        with self.started(name, arguments, folder, heard, limits) as child:
             while meanwhile is not None and not child.falls_silent(_MEANWHILE_SECONDS):
                 meanwhile()
             child.wait()
         return _ended(name, run, child)
 
-    def run_together(self, name: str, calls: Sequence[Sequence[str]], *, stall_seconds: float) -> list[Run]:
+    def run_together(
+        self, name: str, calls: Sequence[Sequence[str]], *, stall_seconds: float, most_seconds: float
+    ) -> list[Run]:
         """As `run`, with each of CALLS, the arguments of one, at the same time.
 
         Raises UnusableError as `run` does.
@@ -109,7 +124,9 @@ class Toolbox:
         runs = [Run() for _ in calls]
         with contextlib.ExitStack() as stack:
             children = [
-                stack.enter_context(self.started(name, arguments, None, run.heard, stall_seconds=stall_seconds))
+                stack.enter_context(
+                    self.started(name, arguments, None, run.heard, _Limits(stall_seconds, most_seconds))
+                )
                 for run, arguments in zip(runs, calls, strict=True)
             ]
             for child in children:
@@ -123,9 +140,7 @@ class Toolbox:
         arguments: Sequence[str],
         folder: str | None,
         heard: Callable[[str, bool], None],
-        *,
-        stall_seconds: float | None = None,
-        progress: Callable[[], Any] | None = None,
+        limits: "_Limits | None" = None,
     ) -> Iterator["Child"]:
         """Start the tool NAME in a process group of its own; at the end of the `with` nothing of that group is left.
 
@@ -136,7 +151,7 @@ class Toolbox:
         child: Child | None = None
         try:
             with open(os.devnull, "rb") as nothing, deferred():
-                child = self._start(name, arguments, folder, nothing, heard, stall_seconds, progress)
+                child = self._start(name, arguments, folder, nothing, heard, limits or _Limits())
             yield child
         finally:
             if child is not None:
@@ -150,8 +165,7 @@ class Toolbox:
         folder: str | None,
         nothing: BinaryIO,
         heard: Callable[[str, bool], None],
-        stall_seconds: float | None,
-        progress: Callable[[], Any] | None,
+        limits: "_Limits",
     ) -> "Child":
         out, out_child = os.pipe()
         err, err_child = os.pipe()
@@ -180,7 +194,7 @@ class Toolbox:
         finally:
             os.close(out_child)
             os.close(err_child)
-        return Child(process, out, err, heard, stall_seconds, progress)
+        return Child(process, out, err, heard, limits)
 
 
 class Child:
@@ -195,14 +209,12 @@ class Child:
         out: int,
         err: int,
         heard: Callable[[str, bool], None],
-        stall_seconds: float | None,
-        progress: Callable[[], Any] | None,
+        limits: "_Limits",
     ) -> None:
         self.ended: str | None = None
         self._process = process
         self._streams = {out: _Lines(lambda line: heard(line, False)), err: _Lines(lambda line: heard(line, True))}
-        self._stall_seconds = stall_seconds
-        self._progress = progress
+        self._limits = limits
         self._over = threading.Event()
         self._silent = threading.Event()
         self._reading = threading.Thread(target=self._read, daemon=True)
@@ -247,9 +259,10 @@ class Child:
         for stream in self._streams:
             poll.register(stream, select.POLLIN)
         left = set(self._streams)
+        limits = self._limits
         seen: Any = None
-        since = look_at = time.monotonic()
-        tick = 0.5 if self._stall_seconds is None else min(0.5, self._stall_seconds / 4)
+        since = changed = look_at = time.monotonic()
+        tick = 0.5 if limits.stall_seconds is None else min(0.5, limits.stall_seconds / 4)
         ready: list[tuple[int, int]] = []
         over = False
         # Once the tool has ended, what it said is read, and whoever else holds its streams open is not waited for.
@@ -269,13 +282,16 @@ class Child:
             size = sum(lines.size for lines in self._streams.values())
             if size > _MOST_BYTES:
                 self._stop("ended: it printed without end")
-            elif self._stall_seconds is not None and time.monotonic() >= look_at:
+            elif time.monotonic() >= look_at:
                 look_at = time.monotonic() + tick
-                now = size, self._progress() if self._progress is not None else None
+                now = size, limits.progress() if limits.progress is not None else None
+                if seen is None or now[1] != seen[1]:
+                    changed = time.monotonic()
                 if now != seen:
                     seen, since = now, time.monotonic()
-                elif time.monotonic() - since >= self._stall_seconds:
-                    self._stop(f"ended: no progress for {self._stall_seconds:g} seconds")
+                for most, began in ((limits.stall_seconds, since), (limits.most_seconds, changed)):
+                    if most is not None and time.monotonic() - began >= most:
+                        self._stop(f"ended: no progress for {most:g} seconds")
         self._silent.set()
         for stream, lines in self._streams.items():
             os.close(stream)
@@ -320,7 +336,7 @@ class _Lines:
 def _ended(name: str, run: Run, child: Child) -> Run:
     """RUN with the end of CHILD, the tool NAME."""
     run.exit_status, run.ended = child.exit_status, child.ended
-    if any(_NO_DICTIONARY.search(line) for line in run.err + run.out):
+    if any(_NO_DICTIONARY.match(line) for line in run.err):  # standard output has names of files
         raise UnusableError(
             f"{name} finds no DICOM data dictionary: {INSTALL}, or set DCMDICTPATH to the path of its dicom.dic"
         )

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from scanner_mover.dcmtk.dcmdump import Dump, Element, dump, parse, parse_element, unquote
+from scanner_mover.dcmtk.dcmdump import NOTHING_SAID, Dump, Element, dump, parse, parse_element, unquote
+from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
 from scanner_mover.dcmtk.tool import Toolbox
 from tests.dcmtk import NEEDED, VERSIONS, sample
 from tests.support.objects import dumped_series
@@ -366,3 +367,35 @@ def test_a_dcmdump_that_never_answers_leaves_every_file_unread(tmp_path):
     fake = fake_tool(tmp_path / "tools", "dcmdump", "import sys; sys.exit(1)")
     [one] = dump(Toolbox({"dcmdump": str(fake)}, {}), str(tmp_path), ["file"], [STUDY_INSTANCE_UID])
     assert (one.file, one.elements) == ("file", []) and one.error
+
+
+# A dcmdump that crashes
+
+CRASHES_AT = """
+import os, subprocess, sys
+names = [argument for argument in sys.argv if argument.startswith("./")]
+bad = [name for name in names if "bad" in name]
+if bad:
+    good = names[: names.index(bad[0])]
+    if good:
+        subprocess.run([{real!r}, *(one for one in sys.argv[1:] if not one.startswith("./")), *good])
+    print(f"# dcmdump (1/1): {{bad[0]}}", flush=True)
+    os.kill(os.getpid(), 11)
+os.execv({real!r}, sys.argv)
+"""
+
+
+def test_a_crash_at_one_file_says_nothing_of_the_others(tmp_path):
+    real = real_tools("dcmdump", "dump2dcm")
+    for name in ("a", "bad", "c", "d"):
+        made = make_query_file(real, series_of_study("1.2.3"), str(tmp_path / f"made-{name}"))
+        Path(made).rename(tmp_path / name)
+    fake = fake_tool(tmp_path / "tools", "dcmdump", CRASHES_AT.format(real=real.paths["dcmdump"]))
+    tools = Toolbox({**real.paths, "dcmdump": str(fake)}, real.environment)
+    found = dump(tools, str(tmp_path), ["a", "bad", "c", "d"], ["0020,000d"])
+    assert [(one.file, one.one("0020,000d")) for one in found if one.error is None] == [
+        ("a", "1.2.3"),
+        ("c", "1.2.3"),
+        ("d", "1.2.3"),
+    ]
+    assert [one.error for one in found if one.file == "bad"] == [NOTHING_SAID]

@@ -1,6 +1,7 @@
 """Passes that are ended in the middle of a C-MOVE, and what the next pass makes of what they left (R27)."""
 
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from subprocess import Popen
 
 import pytest
 
+from scanner_mover import clock
 from tests.integration import invariants
 from tests.integration.scenario import Scenario, Study
 from tests.support.objects import Kind, compressed_series
@@ -162,10 +164,14 @@ class TestLeftStaging:
     """Staging folders as `kill -9` leaves them."""
 
     @staticmethod
-    def leave(scenario: Scenario, name: str, paths: list[Path], cut: int | None = None, age: int = 0) -> None:
-        """Files that movescu received, cut to so many bytes, written so many seconds ago."""
+    def leave(
+        scenario: Scenario, name: str, paths: list[Path], cut: int | None = None, age: int = 0, boot: str | None = None
+    ) -> None:
+        """Files that movescu received, cut to so many bytes, written so many seconds ago, in this boot or another."""
         folder = scenario.site.data / "site" / f"{STAGING}{name}"
         folder.mkdir(exist_ok=True)
+        asked = {"boot": boot or clock.now().boot, "asked": []}
+        (folder / ".asked.json").write_text(json.dumps(asked))
         for path in paths:
             target = folder / f"MR.{path.name}"
             shutil.copyfile(path, target)
@@ -173,6 +179,24 @@ class TestLeftStaging:
                 os.truncate(target, cut)
             modified = target.stat().st_mtime - age
             os.utime(target, (modified, modified))
+
+    @pytest.mark.parametrize("blocks", [1, 4])
+    def test_after_a_power_cut_nothing_of_it_is_filed_and_all_is_pulled_again(
+        self, scenario: Scenario, scanner: ScriptedScanner, blocks: int
+    ) -> None:
+        """A file of its full length whose last blocks never came to the disk: dcmdump calls it whole."""
+        scanner.script.seconds_between_images = 0
+        study = scenario.acquire(2)
+        self.leave(scenario, "one", study.paths, boot="another start of the machine")
+        (folder,) = invariants.staging(scenario.site)
+        for path in folder.glob("MR.*"):
+            size = path.stat().st_size
+            os.truncate(path, size - blocks * 1024)
+            os.truncate(path, size)
+        scenario.a_pass()
+        assert scenario.where(study) == "finished-scans"
+        assert len(scenario.said("restarted before it was on the disk")) == 2
+        assert len(scenario.pulls()) == 1
 
     def test_r27_is_filed_or_set_aside(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         scanner.script.seconds_between_images = 0

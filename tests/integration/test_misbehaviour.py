@@ -15,6 +15,7 @@ from tests.support.scripted import (
     IMAGES_IN_ACQUISITION,
     NUMBER_OF_SERIES_RELATED_INSTANCES,
     PENDING,
+    Answer,
     ScriptedScanner,
 )
 
@@ -60,6 +61,37 @@ class TestCounts:
         assert done.stderr == ""
         assert scenario.where(study) == "finished-scans"
         assert scenario.said("their number is believed")
+
+    def test_r22b_beside_images_named_by_uids_another_file_does_not_make_up_for_one(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        study = scenario.acquire(3)
+        scenario.site.receive = False
+        scenario.have(study.paths[:2])
+        scenario.site.series(study.uid, series_of(study)).joinpath("notes.txt").write_bytes(study.paths[2].read_bytes())
+        scanner.script.find_status["IMAGE"] = UNABLE_TO_PROCESS
+        scenario.site.move()
+        assert scenario.where(study) == "active-scans"
+
+    def test_r13_of_a_series_that_is_told_of_twice_the_larger_number_counts(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        study = scenario.acquire(3)
+        scenario.have(study.paths[:2])
+
+        def twice(query: Dataset) -> Iterator[Answer]:
+            for number in (3, 2):
+                ((status, answer),) = scanner.matches(query)
+                assert answer is not None
+                answer.NumberOfSeriesRelatedInstances = number
+                yield status, answer
+
+        scanner.script.find_answers["SERIES"] = twice
+        scanner.script.find_status["IMAGE"] = DOES_NOT_MATCH_SOP_CLASS
+        report = scenario.report()
+        assert report["studies"][0]["series"][0]["expected"] == 3
+        scenario.a_pass()
+        assert scenario.where(study) == "finished-scans"
 
     def test_r22b_a_broken_answer_at_image_level_closes_nothing(
         self, scenario: Scenario, scanner: ScriptedScanner
