@@ -1,6 +1,7 @@
 """The requests: which files are one, and how they are closed (R10, R26)."""
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -303,3 +304,27 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UnusableError, match=r"the folder .*/file/x cannot be made: Not a directory"):
         make_folder(str(tmp_path / "file" / "x"))
+
+
+@pytest.fixture
+def on_another_disk(tmp_path):
+    """A folder on another file system."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        assert os.stat(folder).st_dev != os.stat(tmp_path).st_dev
+        yield Path(folder)
+
+
+def test_R22_a_request_moves_to_another_disk_and_obeys_no_file_that_lies_there(tmp_path, on_another_disk):
+    path = tmp_path / "1.2.3"
+    path.write_bytes(b"content")
+    os.utime(path, (1000, 1000))
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    for name in (".1.2.3.part", "1.2.3"):
+        (on_another_disk / name).symlink_to(victim)
+    assert close(Request("1.2.3", (str(path),), 1000), str(on_another_disk)) == [str(path)]
+    moved = on_another_disk / "1.2.3"
+    assert not path.exists() and not moved.is_symlink()
+    assert (moved.read_bytes(), moved.stat().st_mtime) == (b"content", 1000)
+    assert victim.read_bytes() == b"precious"
+    assert sorted(one.name for one in on_another_disk.iterdir()) == [".1.2.3.part", "1.2.3"]

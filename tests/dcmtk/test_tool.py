@@ -238,6 +238,21 @@ def test_what_it_prints_is_progress(fake):
     assert (run.ended, run.out) == (None, [str(number) for number in range(10)])
 
 
+def test_but_not_for_ever_when_nothing_comes_of_it(fake):
+    tools = fake("import time\nwhile True: print('Pending', flush=True); time.sleep(0.1)")
+    run = tools.run("findscu", [], stall_seconds=30, progress=lambda: 0, most_seconds=1.5)
+    assert run.ended == "ended: no progress for 1.5 seconds"
+
+
+def test_of_several_that_run_together_each_has_its_own_end(fake):
+    tools = fake(
+        "import sys, time\nif sys.argv[1] == 'ends': sys.exit(3)\nwhile True: print(1, flush=True); time.sleep(0.1)"
+    )
+    ends, goes_on = tools.run_together("findscu", [["ends"], ["goes on"]], stall_seconds=30, most_seconds=1.5)
+    assert (ends.ended, ends.exit_status) == (None, 3)
+    assert goes_on.ended == "ended: no progress for 1.5 seconds"
+
+
 def test_so_is_what_changes_elsewhere(fake, tmp_path):
     tools = fake("import sys, time\nfor number in range(10): open(sys.argv[1], 'a').write('x'); time.sleep(0.25)")
     path = tmp_path / "grows"

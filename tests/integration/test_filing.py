@@ -119,3 +119,19 @@ def test_content_is_on_the_disk_before_its_name_and_names_before_the_request_mov
     scenario.acquire(2, 1)
     assert OnePass(Options(receive=True), "scanner-mover").run() == 0
     assert [one for one in done if one] == ["sync", "raw", "raw", "sync", "raw", "sync", "finished-scans"]
+
+
+def test_images_that_cannot_be_filed_are_not_sent_again_and_again(scenario: Scenario, scanner: ScriptedScanner) -> None:
+    study, other = scenario.acquire(2), scenario.acquire(1)
+    in_the_way = scenario.filed(study.paths[0], make=True)
+    in_the_way.mkdir()
+    for _ in range(3):
+        done = scenario.site.move()
+        assert done.returncode == 4
+        assert len(staging(scenario.site)) == 1
+    assert len(scanner.moves) == 2
+    assert scenario.where(other) == "finished-scans"
+    in_the_way.rmdir()
+    scenario.a_pass()
+    assert scenario.where(study) == "finished-scans"
+    assert len(scanner.moves) == 2
