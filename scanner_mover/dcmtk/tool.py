@@ -245,7 +245,9 @@ class Child:
             while self.is_alive() and time.monotonic() < deadline:
                 time.sleep(0.005)
         self._signal(signal.SIGKILL)
-        self.wait()
+        # A signal to us can come when its end was told to sh and not yet noted: then nobody can be told again.
+        with contextlib.suppress(ChildProcessError):
+            self.wait()
         self._over.set()
         self._reading.join()
 

@@ -492,3 +492,11 @@ def test_whatever_a_tool_prints_comes_back(tmp_path_factory, out, err, status):
         assert [line.encode("utf-8", "surrogateescape") for line in said if line] == [
             line.rstrip(b"\r") for line in was.split(b"\n") if line.rstrip(b"\r")
         ]
+
+
+def test_R27_a_tool_whose_end_was_told_to_nobody_is_no_error(fake):
+    """As when a signal to us comes between the kernel's word of its end and sh's note of it."""
+    tools = fake("pass")
+    heard: list[str] = []
+    with tools.started("findscu", [], None, lambda line, _: heard.append(line)) as child:
+        os.waitpid(child._process.pid, 0)
