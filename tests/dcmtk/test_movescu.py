@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_mover.config import Settings
+from scanner_mover.dcmtk import movescu
 from scanner_mover.dcmtk.dump2dcm import make_query_file, move_of_series
 from scanner_mover.dcmtk.failure import Kind
 from scanner_mover.dcmtk.movescu import Moved, move, parse
@@ -194,6 +195,27 @@ def test_R15_to_receive_it_opens_the_port_and_takes_every_transfer_syntax(plays)
     _, _, arguments = plays(VERSIONS[0], "move-no-image", max_pdu=65536)
     assert {("+P", "4006"), ("-od", "staging"), ("-pdu", "65536")} <= set(pairwise(arguments))
     assert "+xa" in arguments and "+B" not in arguments
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "access"),
+    [
+        (None, None, ["-dhl"]),
+        ("", "ALL: ALL\n", ["-dhl"]),
+        ("# movescu: 192.0.2.7\n", "# movescu: ALL", ["-dhl"]),
+        ("sshd: ALL\nmovescu: 192.0.2.7\n", None, ["-dhl", "+ac"]),
+        (None, "sshd, movescu: ALL\n", ["-dhl", "+ac"]),
+        ("", "movescus: ALL\n", ["-dhl"]),
+    ],
+)
+def test_rules_for_movescu_are_kept_and_no_name_is_looked_up(plays, tmp_path, monkeypatch, allow, deny, access):
+    files = {"allow": allow, "deny": deny}
+    for name, text in files.items():
+        if text is not None:
+            (tmp_path / name).write_text(text)
+    monkeypatch.setattr(movescu, "_RULES", [str(tmp_path / name) for name in files])
+    _, _, arguments = plays(VERSIONS[0], "move-no-image", max_pdu=65536)
+    assert [one for one in arguments if one in ("-dhl", "+ac")] == access
 
 
 def test_a_movescu_without_progress_is_ended(tmp_path):
