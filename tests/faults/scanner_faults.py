@@ -446,7 +446,7 @@ def _changed_image(name: str, change: Callable[[Sick, Path], Path], cause: str, 
 
 
 _UIDS = {"StudyInstanceUID": "0020,000d", "SeriesInstanceUID": "0020,000e", "SOPInstanceUID": "0008,0018"}
-_SOME_FAILED = "failed: Warning: SubOperationsCompleteOneOrMoreFailures"
+_SOME_FAILED = "SubOperations"  # 0xB000, or 0xA702 when no image came at all
 
 COUNTS = [
     Fault("sends one image less", partial(_sends, files=_fewer), "waiting", "but like to see {n}"),
