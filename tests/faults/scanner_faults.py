@@ -4,7 +4,7 @@ Statuses are those of PS3.4 tables C.4-1 (C-FIND) and C.4-2 (C-MOVE) and of PS3.
 association those of PS3.8 section 9.3.4.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -116,7 +116,7 @@ def _slow_images(sick: Sick) -> None:
 _MOVE_BROKEN = {
     "abort": "Move Request Failed: Peer aborted Association",
     "close": "Move Request Failed: Peer aborted Association",
-    "silence": "ended: no progress for 1 seconds",
+    "silence": "ended: no progress for",
 }
 
 BREAKS_OF_MOVE = [
@@ -549,15 +549,14 @@ SYNTAXES = [
 def _many_series(sick: Sick, series: int) -> None:
     """So many more series, none of which it sends."""
 
-    def answers(query: Dataset) -> list[Answer]:
-        true = list(sick.scanner.matches(query))
+    def answers(query: Dataset) -> Iterator[Answer]:
+        yield from sick.scanner.matches(query)
         for number in range(series):
             answer = Dataset()
             answer.StudyInstanceUID = sick.study.uid
             answer.SeriesInstanceUID = f"{sick.study.uid}.9.{number}"
             answer.NumberOfSeriesRelatedInstances = 1
-            true.append((PENDING, answer))
-        return true
+            yield PENDING, answer
 
     sick.script.find_answers["SERIES"] = answers
     # Ends the pass's pulls; a settle time for each of 10,000 would take half a day.
