@@ -38,13 +38,10 @@ def show_summary(report: PassReport) -> None:
     for name in ("study", "series", "images", "procedure", "outcome", "error"):
         table.add_column(name, overflow="fold", justify="right" if name in ("series", "images") else "left")
     for study in report.studies:
-        received = sum(series.received for series in study.series)
-        expected = [series.expected for series in study.series]
-        total = "?" if None in expected or not expected else sum(number or 0 for number in expected)
         table.add_row(
             _plain(study.study_instance_uid),
             str(len(study.series)),
-            f"{received} of {total}",
+            words.images(study) if study.series else "0 of ?",
             study.procedure,
             Text(study.outcome, style=_STYLES[study.outcome]),
             _plain(study.error or ""),
@@ -148,7 +145,8 @@ def show_overview(overview: Overview) -> None:
         study, age, procedure, series, images, outcome, last = words.cells(request)
         bar = _bar(request.report, images, 12 if wide else 4)
         state = Text(outcome, style=_STYLES.get(outcome, ""))
-        table.add_row(study, age, procedure, *([series] if wide else []), bar, state, Text(last))
+        texts = [study, age, procedure, *([series] if wide else [])]
+        table.add_row(*map(Text, texts), bar, state, Text(last))  # Text: what is in brackets is no markup
     console.print(table)
 
 

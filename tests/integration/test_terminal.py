@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -425,3 +426,17 @@ def test_completion_completes(tmp_path, typed, offered):
     done = Site(tmp_path).mover(env=variables)
     assert done.returncode == 0, done
     assert set(done.stdout.split()) == offered
+
+
+def test_what_a_state_file_holds_is_no_markup(slow):
+    site, study = slow
+    site.move()
+    site.request(study)
+    site.mpps(study, ended=False)
+    site.move()
+    state = site.state()
+    state["requests"][study]["procedure"] = "[/red]"
+    site.state_file.write_text(json.dumps(state))
+    with Terminal(site, "status", columns=160, lines=24) as terminal:
+        assert terminal.wait() == 0
+    assert "[/red]" in terminal.screen
