@@ -54,12 +54,13 @@ class SeriesAnswer:
 class Asker:
     """Asks one scanner during one pass; works in a folder of its own."""
 
-    def __init__(self, tools: Toolbox, settings: Settings, work: str, files: QueryFiles, retries: int) -> None:
+    def __init__(self, tools: Toolbox, settings: Settings, work: str, retries: int) -> None:
         self._tools = tools
         self._settings = settings
         self._work = work
         self._retries = retries
-        self._files = files
+        #: What makes the query files of this pass.
+        self.files = QueryFiles(tools, work)
         #: The failure after which nothing else is worth asking in this pass.
         self.ended_by: Failure | None = None
 
@@ -89,7 +90,7 @@ class Asker:
     def _ask_some(self, queries: Sequence[Query], tags: Sequence[str]) -> list[Found]:
         if self.ended_by is not None:
             return [Found([], self.ended_by)] * len(queries)
-        files = [self._files.file(query) for query in queries]
+        files = [self.files.file(query) for query in queries]
         results: dict[int, Found] = {}
         left = list(range(len(queries)))
 

@@ -18,7 +18,6 @@ from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import find_tools
 from scanner_mover.images import image_names
-from scanner_mover.query_files import QueryFiles
 from scanner_mover.site import DataFolders
 from scanner_mover.uid import is_uid
 
@@ -89,11 +88,10 @@ def audit(settings: Settings, closed: Sequence[ClosedStudy]) -> list[AuditedStud
     Raises UnusableError when a tool or a folder cannot be used, ConfigurationError when `tls` cannot.
     """
     tools = find_tools()
-    tls.check_files(settings)
-    tls.check_tools(tools, settings, ["findscu"])
+    tls.check(tools, settings, ["findscu"])
     folders = DataFolders(settings.data_dir)
     with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
-        asker = Asker(tools, settings, work, QueryFiles(tools, work), settings.retries)
+        asker = Asker(tools, settings, work, settings.retries)
         answers = asker.series(sorted({one.study_instance_uid for one in closed}))
         listed = asker.images(
             [(uid, one.series_instance_uid) for uid, answer in answers.items() for one in answer.series]

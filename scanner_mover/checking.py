@@ -22,7 +22,6 @@ from scanner_mover.dcmtk.failure import Kind
 from scanner_mover.dcmtk.tool import TOOLS, Toolbox, find_tools, version
 from scanner_mover.errors import ConfigurationError, ScannerMoverError, UnusableError, reason
 from scanner_mover.overview import is_locked, look
-from scanner_mover.query_files import QueryFiles
 from scanner_mover.site import DataFolders, ServerFolders, is_switched_on
 
 _ECHOSCU = "echoscu"
@@ -307,5 +306,5 @@ def _scanner(settings: Settings) -> Findings:
     else:
         yield _ok("the scanner answers a C-ECHO")
     with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
-        failure = Asker(tools, settings, work, QueryFiles(tools, work), 0).series([_NO_STUDY])[_NO_STUDY].failure
+        failure = Asker(tools, settings, work, 0).series([_NO_STUDY])[_NO_STUDY].failure
     yield _ok("the scanner answers a C-FIND") if failure is None else _fix(f"C-FIND: {advice(failure, settings)}")

@@ -89,8 +89,7 @@ def find(settings: Settings, wanted: Wanted, limit: int | None) -> Answer:
     """
     wanted.query().text()  # a value that cannot be sent is told before anything is looked for
     tools = find_tools()
-    tls.check_files(settings)
-    tls.check_tools(tools, settings, ["findscu"])
+    tls.check(tools, settings, ["findscu"])
     with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
 
         def ask(queries: Sequence[Query], keywords: Sequence[str], most: int | None) -> list[_Asked]:

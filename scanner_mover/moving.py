@@ -20,7 +20,6 @@ from scanner_mover.images import image_names
 from scanner_mover.knowledge import SeriesKnowledge, StudyKnowledge
 from scanner_mover.mpps_index import Index
 from scanner_mover.pulling import Puller
-from scanner_mover.query_files import QueryFiles
 from scanner_mover.receiving import Receiver
 from scanner_mover.report import SeriesReport, StudyReport
 from scanner_mover.study import Study, Work
@@ -46,8 +45,7 @@ class _Pass:
         self._folders = folders = work.folders
         self._log = log = work.log
         tools = find_tools()
-        tls.check_files(settings)
-        tls.check_tools(tools, settings, ("findscu", "movescu"))
+        tls.check(tools, settings, ["findscu", "movescu"])
         if work.closes and not work.dry_run:
             for folder in (folders.active_scans, folders.finished_scans, folders.failed_scans):
                 active_scans.make_folder(folder)
@@ -55,9 +53,8 @@ class _Pass:
         self._tools = tools
         self._uids = uids
         self._receiver = Receiver(tools, settings, folders, uids, log)
-        files = QueryFiles(tools, work.work)
-        self._asker = Asker(tools, settings, work.work, files, 0 if work.scanner_was_down else settings.retries)
-        self._puller = Puller(tools, settings, folders, files, self._receiver, log, work.watcher)
+        self._asker = Asker(tools, settings, work.work, 0 if work.scanner_was_down else settings.retries)
+        self._puller = Puller(tools, settings, folders, self._asker.files, self._receiver, log, work.watcher)
         self._listed: dict[tuple[str, str], SeriesAnswer] = {}
         self._by_image: set[tuple[str, str]] = set()
         self._no_more_pulls: str | None = None
@@ -254,9 +251,11 @@ class _Pass:
                 self._no_more_pulls = failure.text
         series = self._count(study, uid, series.expected)
         self._tell_count(study, series)
-        if (study.uid, uid) in self._by_image and failure is None:
+        if (study.uid, uid) not in self._by_image:
+            return
+        if failure is None:
             known.asked_by_name = series.received
-        elif (study.uid, uid) in self._by_image and failure is not None and failure.kind is Kind.REFUSED:
+        elif failure.kind is Kind.REFUSED:
             known.by_series = True
             self._log(f"{name}, the scanner sends no single images of it: the whole series is asked for next time")
 
@@ -304,18 +303,17 @@ class _Pass:
                     f"{name}, the scanner could not be asked for its images: {listed.failure.text}",
                 )
                 continue
+            facts, names = study.series[uid], image_names(folders[uid])
             if listed.failure is not None or not listed.sop_instance_uids:
                 why = listed.failure.text if listed.failure else "it names none"
                 self._log(f"{name}, the scanner does not list its images ({why}): their number is believed")
-                facts = study.series[uid]
                 # Beside images that are named by UIDs a file of another name is none of them.
-                lacking = (facts.expected or 0) - sum(map(is_uid, image_names(folders[uid])))
+                lacking = (facts.expected or 0) - sum(map(is_uid, names))
                 if lacking > 0:
                     study.series[uid] = replace(facts, missing_by_name=lacking)
                 continue
-            missing = decision.missing_by_name(listed.sop_instance_uids, image_names(folders[uid]))
+            missing = decision.missing_by_name(listed.sop_instance_uids, names)
             if missing:
-                facts = study.series[uid]
                 expected = max(facts.expected or 0, len(listed.sop_instance_uids))
                 study.series[uid] = facts = SeriesFacts(uid, expected, facts.received, len(missing))
                 self._log(f"{name}, {len(missing)} images that the scanner lists are not here")

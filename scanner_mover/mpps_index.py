@@ -9,6 +9,8 @@ import json
 import os
 from typing import Any, NamedTuple
 
+from scanner_mover.state import write_json
+
 _VERSION = 1
 # A file may be written again within one tick of its file system's clock: one that was just written is not remembered.
 _FRESH_NANOSECONDS = 2_000_000_000
@@ -52,10 +54,8 @@ class Index:
         """Keep what was seen, by way of the new file PART; nothing is written when nothing changed."""
         if self._path is None or self._seen == self._known:
             return
-        with contextlib.suppress(OSError), open(part, "x", encoding="ascii") as file:
-            json.dump({"version": _VERSION, "folder": self._folder, "files": self._seen}, file)
-            file.flush()
-            os.replace(part, self._path)
+        with contextlib.suppress(OSError):  # then all is read once more
+            write_json({"version": _VERSION, "folder": self._folder, "files": self._seen}, self._path, part)
 
 
 def _key(name: str) -> str:

@@ -129,8 +129,8 @@ class Receiver:
         dumps = self._read(staging, names)
         sync_file_system(staging)
         for dump in dumps:
-            if _problem(dump) is None and dump.one(STUDY_INSTANCE_UID) in self._asked:
-                self._file_one(staging, dump, self._asked)
+            if _problem(dump) is None and _unasked(dump, self._asked) is None:
+                self._file_one(staging, dump, None)
             else:
                 self._left_for_the_end.add(dump.file)
 
@@ -150,8 +150,10 @@ class Receiver:
                 # Before its name, its content: after a power cut a name in site/raw must not lead to half an image.
                 sync_file_system(staging)
             for dump in dumps:
+                damage = _problem(dump)
+                self.set_aside += damage is not None
                 try:
-                    self._file_one(staging, dump, asked, cut)
+                    self._file_one(staging, dump, damage or cut or _unasked(dump, asked))
                 except UnusableError as error:  # the others are filed all the same
                     problem = error
                     self._stuck[dump.one(STUDY_INSTANCE_UID) or ""] = str(error)
@@ -161,15 +163,10 @@ class Receiver:
             with deferred():  # also when a signal comes between the last image and this
                 self.discard_if_empty(staging)
 
-    def _file_one(self, staging: str, dump: Dump, asked: Collection[str], cut: str | None = None) -> None:
-        """File the image of DUMP, or set it aside; CUT says why none of them can be trusted, None: they can."""
+    def _file_one(self, staging: str, dump: Dump, problem: str | None) -> None:
+        """File the image of DUMP or, when it has a PROBLEM, set it aside."""
         path = os.path.join(staging, dump.file)
-        problem = _problem(dump)
-        self.set_aside += problem is not None
-        problem = problem or cut
         study, series, sop = (dump.one(tag) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID))
-        if problem is None and study not in asked:
-            problem = f"nobody asked for its study {study}"
         if problem is None and study and series and sop:
             self._into_raw(path, study, series, sop)
         else:
@@ -306,6 +303,12 @@ def _problem(dump: Dump) -> str | None:
     if _is_image_without_pixels(dump):
         return "it is an image without pixel data"
     return None
+
+
+def _unasked(dump: Dump, asked: Collection[str]) -> str | None:
+    """That the study of DUMP is none of those ASKED for; None when it is one."""
+    study = dump.one(STUDY_INSTANCE_UID)
+    return None if study in asked else f"nobody asked for its study {study}"
 
 
 def _is_image_without_pixels(dump: Dump) -> bool:

@@ -124,20 +124,28 @@ def _kept(value: Any, *types: type) -> Any:
 
 
 def save(state: State, path: str, part: str) -> None:
-    """Write STATE to PATH in one step, by way of the new file PART beside it: a reader sees the old one or the new.
+    """Write STATE to PATH in one step, by way of the new file PART beside it.
 
     Raises UnusableError when it cannot be written.
     """
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                json.dump(state.to_json(), file)
-                os.fchmod(file.fileno(), 0o644)
-            os.rename(part, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
-            raise
+        write_json(state.to_json(), path, part)
     except OSError as error:
         raise UnusableError(f"the state file {path} cannot be written: {reason(error)}") from error
+
+
+def write_json(value: Any, path: str, part: str) -> None:
+    """Write VALUE to PATH in one step, by way of the new file PART on its disk: a reader sees the old one or the new.
+
+    Everybody may read it. Raises OSError when it cannot be written.
+    """
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+            os.fchmod(file.fileno(), 0o644)
+        os.rename(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise

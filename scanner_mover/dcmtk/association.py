@@ -1,9 +1,13 @@
-"""What findscu and movescu have in common: the arguments that name the scanner and limit its time (their man pages)."""
+"""What findscu, movescu and echoscu have in common: the arguments that name the scanner and limit its time (their man
+pages), and how to read what they said.
+"""
 
 import math
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import tls
+from scanner_mover.dcmtk import failure, tls
+from scanner_mover.dcmtk.failure import Failure, Kind
+from scanner_mover.dcmtk.tool import Run
 
 
 def options(settings: Settings) -> list[str]:
@@ -26,3 +30,23 @@ def address(settings: Settings) -> list[str]:
 def whole_seconds(seconds: float) -> str:
     """SECONDS for an option that takes whole ones, at least one."""
     return str(max(1, math.ceil(seconds)))
+
+
+def stall_seconds(settings: Settings) -> float:
+    """How long a tool that only asks may say nothing: the connection, and an answer with its association's own end."""
+    return settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds
+
+
+def said(settings: Settings, run: Run) -> list[str]:
+    """The lines of RUN.
+
+    Raises ConfigurationError when they say that the tool cannot use `tls`.
+    """
+    lines = run.err + run.out
+    tls.check_said(settings, lines)
+    return lines
+
+
+def trouble(run: Run) -> Failure:
+    """Why RUN ended without a final status."""
+    return failure.of_lines(run.err + run.out) if run.ended is None else Failure(Kind.STALLED, run.ended)

@@ -3,9 +3,8 @@
 import re
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import failure, tls
-from scanner_mover.dcmtk.association import address, options, whole_seconds
-from scanner_mover.dcmtk.failure import Failure, Kind
+from scanner_mover.dcmtk.association import address, options, said, stall_seconds, trouble, whole_seconds
+from scanner_mover.dcmtk.failure import Failure
 from scanner_mover.dcmtk.tool import Toolbox
 
 _SUCCESS = re.compile(r"I: Received Echo Response \(Success\)")
@@ -20,10 +19,6 @@ def echo(tools: Toolbox, settings: Settings) -> Failure | None:
     run = tools.run(
         "echoscu",
         [*options(settings), *limit, *address(settings)],
-        stall_seconds=settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds,
+        stall_seconds=stall_seconds(settings),
     )
-    lines = run.err + run.out
-    tls.check_said(settings, lines)
-    if any(_SUCCESS.fullmatch(line) for line in lines):
-        return None
-    return failure.of_lines(lines) if run.ended is None else Failure(Kind.STALLED, run.ended)
+    return None if any(map(_SUCCESS.fullmatch, said(settings, run))) else trouble(run)

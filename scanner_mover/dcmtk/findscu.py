@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import dcmdump, failure, tls
-from scanner_mover.dcmtk.association import address, options, whole_seconds
+from scanner_mover.dcmtk import dcmdump, failure
+from scanner_mover.dcmtk.association import address, options, said, stall_seconds, trouble, whole_seconds
 from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import Run, Toolbox, version
@@ -86,14 +86,12 @@ def find(
     runs = tools.run_together(
         "findscu",
         calls,
-        stall_seconds=settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds,
+        stall_seconds=stall_seconds(settings),
         most_seconds=_MOST_LIMITS * settings.response_timeout_seconds,
     )
     asked = []
     for number, run in enumerate(runs):
-        lines = run.err + run.out
-        tls.check_said(settings, lines)
-        asked.append(parse(lines))
+        asked.append(parse(said(settings, run)))
         if not asked[-1] and run.ended is None:
             version(tools, "findscu")  # one that is too old says nothing that is understood (R12)
         for query in asked[-1]:
@@ -103,8 +101,7 @@ def find(
     found = []
     for run, one, share in zip(runs, asked, shares, strict=True):
         found += _found(run, one, read, most_read)
-        trouble = _trouble(run)
-        found += [Found([], trouble)] * (len(share) - len(one))
+        found += [Found([], trouble(run))] * (len(share) - len(one))
     return found
 
 
@@ -120,14 +117,9 @@ def _found(run: Run, asked: Sequence[Asked], read: Mapping[str, Dump], most_read
     for query in asked:
         answers = [read[name] for name in query.files[:most_read]]
         if query.status is None:
-            found.append(Found(answers, _trouble(run)))
+            found.append(Found(answers, trouble(run)))
         elif len(query.files) < query.answers or any(answer.error for answer in answers):
             found.append(Found(answers, Failure(Kind.INTERRUPTED, "an answer could not be read")))
         else:
             found.append(Found(answers, failure.of_status(query.status)))
     return found
-
-
-def _trouble(run: Run) -> Failure:
-    """Why an association ended before all was answered."""
-    return failure.of_lines(run.err + run.out) if run.ended is None else Failure(Kind.STALLED, run.ended)

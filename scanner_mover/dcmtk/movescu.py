@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import failure, tls
-from scanner_mover.dcmtk.association import address, options
-from scanner_mover.dcmtk.failure import Failure, Kind
+from scanner_mover.dcmtk import failure
+from scanner_mover.dcmtk.association import address, options, said, trouble
+from scanner_mover.dcmtk.failure import Failure
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 
@@ -93,17 +93,16 @@ def move(
         meanwhile=meanwhile,
     )
     seconds = time.monotonic() - began
-    lines = run.err + run.out
-    tls.check_said(settings, lines)
+    lines = said(settings, run)
     if receive and any(_CANNOT_LISTEN.fullmatch(line) for line in lines):
-        said = failure.of_lines(lines).text
-        raise UnusableError(f"port {settings.receive_port} (DICOMPORT) cannot be opened to receive images: {said}")
+        why = failure.of_lines(lines).text
+        raise UnusableError(f"port {settings.receive_port} (DICOMPORT) cannot be opened to receive images: {why}")
     sent, status = parse(lines)
     denied = tuple(found[1] for line in lines if (found := _DENIED.fullmatch(line)))
     if status is not None:
         return Moved(sent, status, failure.of_status(status), seconds, denied)
-    trouble = failure.of_lines(lines) if run.ended is None else Failure(Kind.STALLED, run.ended)
-    return Moved(sent, trouble.text, trouble, seconds, denied)
+    broken = trouble(run)
+    return Moved(sent, broken.text, broken, seconds, denied)
 
 
 def _access() -> list[str]:

@@ -26,6 +26,12 @@ def options(tls: Tls) -> list[str]:
     return arguments if tls.profile is None else [*arguments, _option(tls.profile)]
 
 
+def check(tools: Toolbox, settings: Settings, names: Sequence[str]) -> None:
+    """Raise ConfigurationError when a file that `tls` names, or one of the tools NAMES, cannot be used for it."""
+    check_files(settings)
+    check_tools(tools, settings, names)
+
+
 def check_files(settings: Settings) -> None:
     """Raise ConfigurationError when a file that `tls` names cannot be used."""
     tls = settings.tls

@@ -7,16 +7,14 @@ import contextlib
 import ctypes
 import os
 import re
-import select
 import signal
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import sh
 
+from scanner_mover.dcmtk.child import Child, Limits
 from scanner_mover.errors import UnusableError
 from scanner_mover.log import printable
 from scanner_mover.signals import check, deferred
@@ -25,14 +23,8 @@ TOOLS = ("findscu", "movescu", "dump2dcm", "dcmdump")
 OLDEST = (3, 6, 1)
 INSTALL = "install DCMTK (Debian, Ubuntu: apt-get install dcmtk)"
 
-# Seconds between asking a tool to end and killing it.
-_GRACE_SECONDS = 2.0
 # Seconds between two looks at what a tool has done so far.
 _MEANWHILE_SECONDS = 0.25
-# No tool prints more than this by itself; one that does is broken and is ended.
-_MOST_BYTES = 256 * 1024 * 1024
-_MOST_LINE = 1024 * 1024
-_CHUNK = 64 * 1024
 
 # The last one is what a dictionary without DICOM's own tags leads to.
 _NO_DICTIONARY = re.compile(
@@ -41,6 +33,7 @@ _NO_DICTIONARY = re.compile(
 )
 _VERSION = re.compile(r"\$dcmtk: \S+ v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 
+_NO_LIMITS = Limits()
 _ANY_EXIT_STATUS = tuple(range(-64, 256))
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -61,15 +54,6 @@ class Run:
     def heard(self, line: str, is_error: bool) -> None:
         """Take in one line that the tool said."""
         (self.err if is_error else self.out).append(line)
-
-
-@dataclass(frozen=True)
-class _Limits:
-    """When a tool is ended, see `Toolbox.run`; None: never."""
-
-    stall_seconds: float | None = None
-    most_seconds: float | None = None
-    progress: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +91,7 @@ class Toolbox:
             if on_line is not None:
                 on_line(line)
 
-        limits = _Limits(stall_seconds, most_seconds, progress)
+        limits = Limits(stall_seconds, most_seconds, progress)
         with self.started(name, arguments, folder, heard, limits) as child:
             while meanwhile is not None and not child.falls_silent(_MEANWHILE_SECONDS):
                 meanwhile()
@@ -124,9 +108,7 @@ class Toolbox:
         runs = [Run() for _ in calls]
         with contextlib.ExitStack() as stack:
             children = [
-                stack.enter_context(
-                    self.started(name, arguments, None, run.heard, _Limits(stall_seconds, most_seconds))
-                )
+                stack.enter_context(self.started(name, arguments, None, run.heard, Limits(stall_seconds, most_seconds)))
                 for run, arguments in zip(runs, calls, strict=True)
             ]
             for child in children:
@@ -140,8 +122,8 @@ class Toolbox:
         arguments: Sequence[str],
         folder: str | None,
         heard: Callable[[str, bool], None],
-        limits: "_Limits | None" = None,
-    ) -> Iterator["Child"]:
+        limits: Limits = _NO_LIMITS,
+    ) -> Iterator[Child]:
         """Start the tool NAME in a process group of its own; at the end of the `with` nothing of that group is left.
 
         `heard` gets each line and whether it came on standard error, in another thread, and must not raise. Raises
@@ -151,7 +133,7 @@ class Toolbox:
         child: Child | None = None
         try:
             with open(os.devnull, "rb") as nothing, deferred():
-                child = self._start(name, arguments, folder, nothing, heard, limits or _Limits())
+                child = self._start(name, arguments, folder, nothing, heard, limits)
             yield child
         finally:
             if child is not None:
@@ -165,8 +147,8 @@ class Toolbox:
         folder: str | None,
         nothing: BinaryIO,
         heard: Callable[[str, bool], None],
-        limits: "_Limits",
-    ) -> "Child":
+        limits: Limits,
+    ) -> Child:
         out, out_child = os.pipe()
         err, err_child = os.pipe()
         try:
@@ -195,144 +177,6 @@ class Toolbox:
             os.close(out_child)
             os.close(err_child)
         return Child(process, out, err, heard, limits)
-
-
-class Child:
-    """A tool that runs: its lines are read in a thread of ours, which ends a tool that makes no progress.
-
-    sh's own reading would keep a line that never ends in memory, whole. `ended` says why the thread ended the tool.
-    """
-
-    def __init__(
-        self,
-        process: Any,
-        out: int,
-        err: int,
-        heard: Callable[[str, bool], None],
-        limits: "_Limits",
-    ) -> None:
-        self.ended: str | None = None
-        self._process = process
-        self._streams = {out: _Lines(lambda line: heard(line, False)), err: _Lines(lambda line: heard(line, True))}
-        self._limits = limits
-        self._over = threading.Event()
-        self._silent = threading.Event()
-        self._reading = threading.Thread(target=self._read, daemon=True)
-        self._reading.start()
-
-    @property
-    def exit_status(self) -> int:
-        """The exit status, or the negative number of the signal that ended it; waits for its end."""
-        return int(self._process.exit_code)
-
-    def falls_silent(self, seconds: float) -> bool:
-        """Wait at most SECONDS for it to close its streams, as it does when it ends; gives whether it has."""
-        return self._silent.wait(seconds)
-
-    def wait(self) -> None:
-        """Wait until it ends by itself or is ended by the thread."""
-        self._process.wait()
-
-    def is_alive(self) -> bool:
-        """Whether it still runs."""
-        return bool(self._process.is_alive())
-
-    def end(self) -> None:
-        """End what is left of it and of its process group, and read what it still said."""
-        if self.is_alive():
-            self._signal(signal.SIGTERM)
-            deadline = time.monotonic() + _GRACE_SECONDS
-            while self.is_alive() and time.monotonic() < deadline:
-                time.sleep(0.005)
-        self._signal(signal.SIGKILL)
-        # A signal to us can come when its end was told to sh and not yet noted: then nobody can be told again.
-        with contextlib.suppress(ChildProcessError):
-            self.wait()
-        self._over.set()
-        self._reading.join()
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pgid, number)
-
-    def _read(self) -> None:
-        """Read both streams to their end, and watch (in a thread of its own)."""
-        poll = select.poll()
-        for stream in self._streams:
-            poll.register(stream, select.POLLIN)
-        left = set(self._streams)
-        limits = self._limits
-        seen: Any = None
-        since = changed = look_at = time.monotonic()
-        tick = 0.5 if limits.stall_seconds is None else min(0.5, limits.stall_seconds / 4)
-        ready: list[tuple[int, int]] = []
-        over = False
-        # Once the tool has ended, what it said is read, and whoever else holds its streams open is not waited for.
-        while ready or not over:
-            over = self._over.is_set()
-            ready = poll.poll(0 if over else tick * 1000) if left else []
-            for stream, _ in ready:
-                chunk = os.read(stream, _CHUNK)
-                if chunk:
-                    self._streams[stream].feed(chunk)
-                else:
-                    poll.unregister(stream)
-                    left.remove(stream)
-            if not left:
-                self._silent.set()
-                self._over.wait(tick)
-            size = sum(lines.size for lines in self._streams.values())
-            if size > _MOST_BYTES:
-                self._stop("ended: it printed without end")
-            elif time.monotonic() >= look_at:
-                look_at = time.monotonic() + tick
-                now = size, limits.progress() if limits.progress is not None else None
-                if seen is None or now[1] != seen[1]:
-                    changed = time.monotonic()
-                if now != seen:
-                    seen, since = now, time.monotonic()
-                for most, began in ((limits.stall_seconds, since), (limits.most_seconds, changed)):
-                    if most is not None and time.monotonic() - began >= most:
-                        self._stop(f"ended: no progress for {most:g} seconds")
-        self._silent.set()
-        for stream, lines in self._streams.items():
-            os.close(stream)
-            lines.flush()
-
-    def _stop(self, verdict: str) -> None:
-        """Ask the tool to end, and kill it when it does not."""
-        if self.ended is None and not self._over.is_set():
-            self.ended = verdict
-            self._signal(signal.SIGTERM)
-            if not self._over.wait(_GRACE_SECONDS):
-                self._signal(signal.SIGKILL)
-
-
-class _Lines:
-    """Makes lines of chunks; of a line that is too long only the beginning is kept."""
-
-    def __init__(self, heard: Callable[[str], None]) -> None:
-        self.size = 0
-        self._heard = heard
-        self._part = bytearray()
-
-    def feed(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        if self.size > _MOST_BYTES:
-            return
-        *whole, rest = chunk.split(b"\n")
-        for end in whole:
-            self._add(end)
-            self.flush()
-        self._add(rest)
-
-    def _add(self, part: bytes) -> None:
-        self._part += part[: max(0, _MOST_LINE - len(self._part))]
-
-    def flush(self) -> None:
-        if self._part:
-            self._heard(self._part.rstrip(b"\r").decode("utf-8", "surrogateescape"))
-            self._part.clear()
 
 
 def _ended(name: str, run: Run, child: Child) -> Run:
