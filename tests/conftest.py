@@ -11,6 +11,7 @@ from tests.support import site
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.orthanc import Orthanc
 from tests.support.ports import free_port
+from tests.support.scripted import ScriptedScanner
 
 # A parent may have told us to ignore them (nohup, a background job), and what is started here would do so, too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -21,6 +22,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def receive_port() -> int:
     """Where the scanner sends images for MOVER."""
     return free_port()
+
+
+@pytest.fixture
+def scripted(receive_port: int) -> Iterator[ScriptedScanner]:
+    """A scripted scanner that runs, has nothing yet and knows MOVER."""
+    with ScriptedScanner(destinations={"MOVER": receive_port}) as running:
+        yield running
 
 
 @pytest.fixture(params=[Dcmqrscp, Orthanc])

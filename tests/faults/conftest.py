@@ -1,6 +1,5 @@
 """The scripted scanner, the site and the scenario that the laboratory's tests begin with."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,6 @@ from tests.faults.table import Entry
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
 from tests.support.site import Site
-
-
-@pytest.fixture
-def scripted(receive_port: int) -> Iterator[ScriptedScanner]:
-    """A scripted scanner that runs, has nothing yet and knows MOVER."""
-    with ScriptedScanner({}, {"MOVER": receive_port}) as running:
-        yield running
 
 
 @pytest.fixture

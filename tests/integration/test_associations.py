@@ -1,7 +1,5 @@
 """`associations`: how many at once a scanner gets for the questions of a pass."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.integration.scenario import Scenario
@@ -9,9 +7,8 @@ from tests.support.scripted import ScriptedScanner
 
 
 @pytest.fixture
-def scanner(receive_port: int) -> Iterator[ScriptedScanner]:
-    with ScriptedScanner(destinations={"MOVER": receive_port}) as running:
-        yield running
+def scanner(scripted: ScriptedScanner) -> ScriptedScanner:
+    return scripted
 
 
 @pytest.mark.parametrize(("allowed", "used"), [(1, 1), (2, 2), (3, 3), (16, 5)])

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -18,9 +18,8 @@ FOR_EVER = 600
 
 
 @pytest.fixture
-def scanner(receive_port: int) -> Iterator[ScriptedScanner]:
-    with ScriptedScanner(destinations={"MOVER": receive_port}) as running:
-        yield running
+def scanner(scripted: ScriptedScanner) -> ScriptedScanner:
+    return scripted
 
 
 def test_whole_images_are_filed_before_the_retrieve_ends(scenario: Scenario, scanner: ScriptedScanner) -> None:

@@ -29,9 +29,8 @@ FOR_EVER = 600
 
 
 @pytest.fixture
-def scanner(receive_port: int) -> Iterator[ScriptedScanner]:
-    with ScriptedScanner(destinations={"MOVER": receive_port}) as running:
-        yield running
+def scanner(scripted: ScriptedScanner) -> ScriptedScanner:
+    return scripted
 
 
 def series_of(study: Study, number: int = 1) -> str:

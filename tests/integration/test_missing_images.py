@@ -12,12 +12,6 @@ from tests.support.scripted import Answer, ScriptedScanner
 REFUSED = 0xA900
 
 
-@pytest.fixture
-def scripted(receive_port: int) -> Iterator[ScriptedScanner]:
-    with ScriptedScanner(destinations={"MOVER": receive_port}) as running:
-        yield running
-
-
 def asked(scripted: ScriptedScanner) -> list[int]:
     """How many images each C-MOVE named; 0: the whole series."""
     return [len(sop_instance_uids) for _, _, sop_instance_uids in scripted.moves]

@@ -1,7 +1,5 @@
 """No study keeps the others waiting: a turn ends, and the rest of its series is left to the next pass."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from scanner_mover import moving
@@ -11,9 +9,8 @@ from tests.support.scripted import ScriptedScanner
 
 
 @pytest.fixture
-def scanner(receive_port: int) -> Iterator[ScriptedScanner]:
-    with ScriptedScanner(destinations={"MOVER": receive_port}) as running:
-        yield running
+def scanner(scripted: ScriptedScanner) -> ScriptedScanner:
+    return scripted
 
 
 @pytest.fixture
