@@ -133,9 +133,16 @@ class Child:
             os.close(stream)
             lines.flush()
 
+    def _has_ended(self) -> bool:
+        """Whether it ended by itself; looks only, and leaves its end to be told to sh."""
+        try:
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
+
     def _stop(self, verdict: str) -> None:
         """Ask the tool to end, and kill it when it does not."""
-        if self.ended is None and not self._over.is_set():
+        if self.ended is None and not self._over.is_set() and not self._has_ended():
             self.ended = verdict
             self._signal(signal.SIGTERM)
             if not self._over.wait(_GRACE_SECONDS):

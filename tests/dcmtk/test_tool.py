@@ -253,6 +253,14 @@ def test_of_several_that_run_together_each_has_its_own_end(fake):
     assert goes_on.ended == "ended: no progress for 8 seconds"
 
 
+def test_one_that_ended_by_itself_is_not_ended_by_us_while_another_goes_on(fake):
+    text = "import sys, time\nif sys.argv[1] == 'ends': sys.exit(3)\n"
+    tools = fake(text + "for number in range(50): print(number, flush=True); time.sleep(0.2)")
+    ends, goes_on = tools.run_together("findscu", [["ends"], ["goes on"]], stall_seconds=4, most_seconds=60)
+    assert (ends.ended, ends.exit_status) == (None, 3)
+    assert (goes_on.ended, len(goes_on.out)) == (None, 50)
+
+
 def test_so_is_what_changes_elsewhere(fake, tmp_path):
     tools = fake("import sys, time\nfor number in range(10): open(sys.argv[1], 'a').write('x'); time.sleep(0.25)")
     path = tmp_path / "grows"
