@@ -116,7 +116,7 @@ def move(
 ) -> None:
     """One pass over the requests: pull what is missing, close what is complete."""
     from scanner_mover.commands.move import run
-    from scanner_mover.single_pass import Options
+    from scanner_mover.transfer.one_pass import Options
 
     options = Options(
         project=project,

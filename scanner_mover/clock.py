@@ -1,20 +1,8 @@
 """Time that no one can set: the kernel's monotonic clock, comparable between processes until the next boot."""
 
 import time
-from typing import NamedTuple
 
-
-class Moment(NamedTuple):
-    """A reading of the monotonic clock: which boot it counts from, and the seconds since."""
-
-    boot: str
-    seconds: float
-
-    def since(self, earlier: "Moment | None") -> float | None:
-        """Seconds from EARLIER to this moment; None when they cannot be compared (no reading, another boot)."""
-        if earlier is None or earlier.boot != self.boot or earlier.seconds > self.seconds:
-            return None
-        return self.seconds - earlier.seconds
+from scanner_mover.moment import Moment
 
 
 def now() -> Moment:

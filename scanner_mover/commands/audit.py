@@ -5,12 +5,12 @@ import json
 import re
 import sys
 
-from scanner_mover.advice import advice
-from scanner_mover.auditing import AuditedStudy, audit, closed_studies, request_again
 from scanner_mover.config import Settings
+from scanner_mover.display.output import printing, say
 from scanner_mover.errors import OK, SCANNER, UnusableError, UsageError, reason
-from scanner_mover.output import printing, say
-from scanner_mover.site import DataFolders
+from scanner_mover.scanner.advice import advice
+from scanner_mover.site.folders import DataFolders
+from scanner_mover.transfer.audit import AuditedStudy, audit, closed_studies, request_again
 
 
 def run(settings: Settings, *, since: str | None, request: bool, as_json: bool) -> int:
@@ -37,7 +37,7 @@ def _print(studies: list[AuditedStudy], lost: list[AuditedStudy], as_json: bool)
     if as_json:
         print(json.dumps([study.to_json() for study in studies]))
     elif sys.stdout.isatty():
-        from scanner_mover.terminal import show_audit
+        from scanner_mover.display.tables import show_audit
 
         show_audit(studies)
     else:

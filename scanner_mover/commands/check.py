@@ -2,10 +2,10 @@
 
 import sys
 
-from scanner_mover.checking import check
+from scanner_mover.commands.checks import check
 from scanner_mover.errors import ATTENTION, OK
-from scanner_mover.log import printable
-from scanner_mover.site import ServerFolders
+from scanner_mover.site.folders import ServerFolders
+from scanner_mover.text import printable
 
 
 def run(file: str, project: str, server: ServerFolders) -> int:

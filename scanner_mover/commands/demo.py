@@ -19,11 +19,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 from scanner_mover import signals
-from scanner_mover.command import command
+from scanner_mover.commands.error_handler import command
 from scanner_mover.dcmtk import dcmqrscp
 from scanner_mover.dcmtk.tool import TOOLS, find_tools
 from scanner_mover.errors import UsageError, reason
-from scanner_mover.single_pass import OnePass, Options
+from scanner_mover.transfer.one_pass import OnePass, Options
 
 _UID = "1.2.826.0.1.3680043.8.498.24"  # below pydicom's root, which it lends for tests
 _MODALITY_PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scanner_mover import config
-from scanner_mover.advice import advice
-from scanner_mover.command import command
+from scanner_mover.commands.error_handler import command
 from scanner_mover.config import Settings
 from scanner_mover.dates import date_range
+from scanner_mover.dicom import is_uid
+from scanner_mover.display.output import printing, say
 from scanner_mover.errors import OK, SCANNER, UnusableError, UsageError, reason
-from scanner_mover.finding import Answer, Row, Wanted, find
-from scanner_mover.log import printable
-from scanner_mover.output import printing, say
-from scanner_mover.site import DataFolders
-from scanner_mover.uid import is_uid
+from scanner_mover.scanner.advice import advice
+from scanner_mover.scanner.search import Answer, Row, Wanted, find
+from scanner_mover.site.folders import DataFolders
+from scanner_mover.text import printable
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _print(options: Options, wanted: Wanted, answer: Answer) -> None:
         writer.writerow(wanted.keywords)
         writer.writerows(_cells(wanted, row) for row in answer.rows)
     elif sys.stdout.isatty():
-        from scanner_mover.terminal import show_rows
+        from scanner_mover.display.tables import show_rows
 
         if answer.rows or answer.failure is None:
             show_rows(wanted.keywords, [_cells(wanted, row) for row in answer.rows])

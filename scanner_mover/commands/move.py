@@ -3,8 +3,8 @@
 A plain module, as all that cron's call imports.
 """
 
-from scanner_mover.command import command
-from scanner_mover.single_pass import OnePass, Options
+from scanner_mover.commands.error_handler import command
+from scanner_mover.transfer.one_pass import OnePass, Options
 
 
 def run(options: Options, program: str) -> int:
@@ -12,6 +12,6 @@ def run(options: Options, program: str) -> int:
     every_seconds = options.every_seconds
     if every_seconds is None:
         return command(lambda: OnePass(options, program).run())
-    from scanner_mover.every import keep_running
+    from scanner_mover.commands.daemon import keep_running
 
     return command(lambda: keep_running(options, program, every_seconds))

@@ -6,11 +6,11 @@ import sys
 from dataclasses import dataclass
 
 from scanner_mover import config
-from scanner_mover.command import command
+from scanner_mover.commands.error_handler import command
+from scanner_mover.display.output import printing, say
 from scanner_mover.errors import ATTENTION, OK, UsageError
-from scanner_mover.output import printing, say
-from scanner_mover.overview import look
-from scanner_mover.site import ServerFolders, find_server_dir
+from scanner_mover.site.folders import ServerFolders, find_server_dir
+from scanner_mover.transfer.overview import look
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,15 @@ def _run(options: Options, program: str) -> int:
         if options.json:
             print(json.dumps(overview.to_json()))
         elif options.prometheus:
-            from scanner_mover.prometheus import metrics
+            from scanner_mover.display.prometheus import metrics
 
             print(metrics(overview), end="")
         elif sys.stdout.isatty():
-            from scanner_mover.terminal import show_overview
+            from scanner_mover.display.tables import show_overview
 
             show_overview(overview)
         elif options.max_age_seconds is None:
-            from scanner_mover.words import table
+            from scanner_mover.display.plain import table
 
             print("\n".join(table(overview)))
     age, most = overview.last_pass_age_seconds, options.max_age_seconds

@@ -11,8 +11,8 @@ from importlib.resources import files
 from string import Template
 
 from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError
-from scanner_mover.uid import is_uid
 
 _STALL_SECONDS = 30.0
 

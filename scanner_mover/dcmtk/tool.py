@@ -16,8 +16,8 @@ import sh
 
 from scanner_mover.dcmtk.child import Child, Limits
 from scanner_mover.errors import UnusableError
-from scanner_mover.log import printable
 from scanner_mover.signals import check, deferred
+from scanner_mover.text import printable
 
 TOOLS = ("findscu", "movescu", "dump2dcm", "dcmdump")
 OLDEST = (3, 6, 1)

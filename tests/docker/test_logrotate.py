@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scanner_mover.config import DEFAULT_PROJECT
-from scanner_mover.site import ServerFolders
+from scanner_mover.site.folders import ServerFolders
 from tests.docker.files import DOCKER, SERVICES, unit
 from tests.support.site import Site, fake_tool, wait_until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scanner_mover.config import DEFAULT_PROJECT
-from scanner_mover.site import ServerFolders
+from scanner_mover.site.folders import ServerFolders
 from tests.docker.files import DOCKER, SERVICES, UNITS, VENV, unit
 
 # What belongs to a service that says it is up, and what to one that ends with each pass.

@@ -7,8 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from scanner_mover import closing, receiving
-from scanner_mover.single_pass import OnePass, Options
+import scanner_mover.site.staging
+from scanner_mover.transfer import closing
+from scanner_mover.transfer.one_pass import OnePass, Options
 from tests.integration.invariants import staging
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
@@ -112,7 +113,7 @@ def test_content_is_on_the_disk_before_its_name_and_names_before_the_request_mov
 
         monkeypatch.setattr(module, name, watched)
 
-    for module in (receiving, closing):
+    for module in (scanner_mover.site.staging, closing):
         watch(module, "sync_file_system", lambda folder: "sync")
     watch(os, "rename", lambda source, target: next((one for one in ("raw", "finished-scans") if one in target), ""))
     scenario.acquire(2, 1)

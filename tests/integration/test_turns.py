@@ -2,8 +2,8 @@
 
 import pytest
 
-from scanner_mover import moving
-from scanner_mover.single_pass import OnePass, Options
+from scanner_mover.transfer import moving
+from scanner_mover.transfer.one_pass import OnePass, Options
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
 

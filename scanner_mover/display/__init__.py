@@ -1,0 +1,1 @@
+"""What people and programs read: tables, plain text, live progress, JSON, Prometheus."""

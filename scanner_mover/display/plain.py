@@ -1,0 +1,81 @@
+"""What `status` says of a project and its requests, in words. A plain module: programs and pipes need no colours."""
+
+import time
+
+from scanner_mover import clock
+from scanner_mover.text import printable
+from scanner_mover.transfer.overview import Overview, RequestStatus
+from scanner_mover.transfer.report import StudyReport
+
+COLUMNS = ("study", "age", "procedure", "series", "images", "state", "last")
+
+
+def head(overview: Overview) -> list[str]:
+    """The lines above the table."""
+    switch = {True: "on", False: "off", None: "not known"}[overview.enabled]
+    lines = [f"{overview.project}: switched {switch}{', a pass is running now' if overview.running else ''}"]
+    lines.append(last_pass(overview))
+    if overview.state.fault:
+        lines.append(overview.state.fault)
+    for name, closed in (("finished", overview.finished), ("failed", overview.failed)):
+        lines.append(f"{name}: {closed.today} today, {closed.in_all} in all")
+    if not overview.requests:
+        lines.append("no study is requested")
+    return [printable(line) for line in lines]
+
+
+def last_pass(overview: Overview) -> str:
+    """When the last pass ran, and how it ended."""
+    state, age = overview.state, overview.last_pass_age_seconds
+    if age is None:
+        return "when the last pass ran is not known" if overview.problems else "there was no pass yet"
+    return f"last pass {age_in_words(age)} ago, took {state.seconds or 0:.1f} s, exit status {state.exit_status}"
+
+
+def cells(request: RequestStatus) -> tuple[str, ...]:
+    """One request, a cell for each of COLUMNS."""
+    report = request.report
+    texts = (
+        report.study_instance_uid,
+        age_in_words(request.age_seconds),
+        report.procedure,
+        f"{sum(one.complete for one in report.series)} of {len(report.series)}",
+        images(report),
+        report.outcome,
+        f"{request.event} ({when(request.event_at)})" if request.event else "not looked at yet",
+    )
+    return tuple(map(printable, texts))
+
+
+def images(report: StudyReport) -> str:
+    """Images received of those expected; `-` without a series."""
+    if not report.series:
+        return "-"
+    received = sum(one.received for one in report.series)
+    expected = [one.expected for one in report.series]
+    return f"{received} of {'?' if None in expected else sum(number or 0 for number in expected)}"
+
+
+def when(iso: str) -> str:
+    """The time of day, with the date if that is not today's."""
+    return iso[11:16] if iso[:10] == clock.iso(time.time())[:10] else iso[:16].replace("T", " ")
+
+
+def age_in_words(seconds: float) -> str:
+    """SECONDS in the two largest units that matter: `3 d 4 h`, `5 min 2 s`."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def table(overview: Overview) -> list[str]:
+    """All of it as lines of plain text, in columns."""
+    rows = [COLUMNS, *map(cells, overview.requests)] if overview.requests else []
+    # The last column needs no padding.
+    widths = [*[max(map(len, column)) for column in zip(*rows, strict=True)][:-1], 0]
+    padded = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*head(overview), *padded]

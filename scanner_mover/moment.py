@@ -1,0 +1,16 @@
+"""A reading of the monotonic clock, for rules that compare two of them. A plain module."""
+
+from typing import NamedTuple
+
+
+class Moment(NamedTuple):
+    """A reading of the monotonic clock: which boot it counts from, and the seconds since."""
+
+    boot: str
+    seconds: float
+
+    def since(self, earlier: "Moment | None") -> float | None:
+        """Seconds from EARLIER to this moment; None when they cannot be compared (no reading, another boot)."""
+        if earlier is None or earlier.boot != self.boot or earlier.seconds > self.seconds:
+            return None
+        return self.seconds - earlier.seconds

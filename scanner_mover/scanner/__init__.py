@@ -1,0 +1,1 @@
+"""The console, asked: which series and images there are, and to send them."""

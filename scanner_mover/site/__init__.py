@@ -1,0 +1,1 @@
+"""This server: folders, requests, images, MPPS files, state, lock and log."""

@@ -1,0 +1,85 @@
+"""What each MPPS file said when it was last read: a file that did not change is not read again.
+
+Kept beside the lock. Like the state it is a memory, not a truth: lost or broken, all files are read once more.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from typing import Any, NamedTuple
+
+from scanner_mover.site.state import write_json
+
+_VERSION = 1
+# A file may be written again within one tick of its file system's clock: one that was just written is not remembered.
+_FRESH_NANOSECONDS = 2_000_000_000
+
+
+class Read(NamedTuple):
+    """What was read from one MPPS file: its end time, and the StudyInstanceUIDs that it is about."""
+
+    end_time: str | None
+    study_instance_uids: tuple[str, ...]
+
+
+class Index:
+    """The files of one folder; a file is known by its name, inode, size and times.
+
+    Of a name only a digest is kept: a name that somebody gave may be a patient's.
+    """
+
+    def __init__(self, path: str | None, folder: str) -> None:
+        """PATH is the file that the index is kept in, None for none; FOLDER that of the MPPS files."""
+        self._path = path
+        self._folder = folder
+        self._known = {} if path is None else _load(path, folder)
+        self._seen: dict[str, list[Any]] = {}
+
+    def get(self, name: str, status: os.stat_result) -> Read | None:
+        """What was read from the file NAME when its STATUS was the same as now; None when it must be read."""
+        key = _key(name)
+        entry = self._known.get(key)
+        if entry is None or entry[0] != _identity(status):
+            return None
+        self._seen[key] = entry
+        return Read(entry[1], tuple(entry[2]))
+
+    def put(self, name: str, status: os.stat_result, read: Read, now_ns: int) -> None:
+        """Remember what was READ from the file NAME, whose STATUS was taken before that, NOW_NS after the epoch."""
+        if now_ns - max(status.st_mtime_ns, status.st_ctime_ns) > _FRESH_NANOSECONDS:
+            self._seen[_key(name)] = [_identity(status), read.end_time, list(read.study_instance_uids)]
+
+    def save(self, part: str) -> None:
+        """Keep what was seen, by way of the new file PART; nothing is written when nothing changed."""
+        if self._path is None or self._seen == self._known:
+            return
+        with contextlib.suppress(OSError):  # then all is read once more
+            write_json({"version": _VERSION, "folder": self._folder, "files": self._seen}, self._path, part)
+
+
+def _key(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:24]
+
+
+def _identity(status: os.stat_result) -> str:
+    return f"{status.st_dev:x}.{status.st_ino:x}.{status.st_size:x}.{status.st_mtime_ns:x}.{status.st_ctime_ns:x}"
+
+
+def _load(path: str, folder: str) -> dict[str, list[Any]]:
+    try:
+        with open(path, encoding="ascii") as file:
+            value = json.load(file)
+        if value["version"] != _VERSION or value["folder"] != folder:
+            return {}
+        return {key: entry for key, entry in value["files"].items() if _is_entry(entry)}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+
+
+def _is_entry(value: Any) -> bool:
+    """Whether VALUE is what `put` made."""
+    if not (isinstance(value, list) and len(value) == 3 and isinstance(value[2], list)):
+        return False
+    ended = value[1] is None or isinstance(value[1], str)
+    return ended and isinstance(value[0], str) and all(isinstance(uid, str) for uid in value[2])

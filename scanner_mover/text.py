@@ -1,0 +1,8 @@
+"""Text that is safe to show. A plain module."""
+
+
+def printable(text: str) -> str:
+    """TEXT with every character that could break a line or a terminal written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

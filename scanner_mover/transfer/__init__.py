@@ -1,0 +1,1 @@
+"""One pass over the requests, and what is known and reported of each study."""

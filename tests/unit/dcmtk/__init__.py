@@ -1,0 +1,45 @@
+"""The modules that know DCMTK's tools, against the real ones, fake ones and recorded output of four versions.
+
+`fixtures/record.py` recorded it; `fixtures/dcmtk-VERSION/index.json` says what ran and what each sample shows.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
+NEEDED = ["3.6.5", "3.6.7", "3.6.9", "3.7.0"]
+#: Every version that was recorded.
+VERSIONS = sorted(path.name.removeprefix("dcmtk-") for path in FIXTURES.glob("dcmtk-*"))
+
+
+class Sample(NamedTuple):
+    """What one run of a tool printed, in lines as the program sees them, and what `index.json` says of it."""
+
+    out: list[str]
+    err: list[str]
+    index: dict[str, Any]
+
+    @property
+    def lines(self) -> list[str]:
+        return self.err + self.out
+
+
+def sample(version: str, name: str) -> Sample:
+    """The sample `name` of DCMTK `version`; KeyError when it was not recorded."""
+    folder = FIXTURES / f"dcmtk-{version}"
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))["samples"][name]
+    return Sample(_lines(folder, index["stdout"]), _lines(folder, index["stderr"]), index)
+
+
+def samples_of(version: str, tool: str) -> list[str]:
+    """The names of all samples of one tool."""
+    index = json.loads((FIXTURES / f"dcmtk-{version}" / "index.json").read_text(encoding="utf-8"))
+    return [name for name, one in index["samples"].items() if one["tool"] == tool]
+
+
+def _lines(folder: Path, name: str | None) -> list[str]:
+    if name is None:
+        return []
+    text = (folder / name).read_bytes().decode("utf-8", "surrogateescape")
+    return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]

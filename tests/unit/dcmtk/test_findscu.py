@@ -1,0 +1,284 @@
+"""What findscu says, as four versions say it, and what a C-FIND makes of it (R11, R12, R14)."""
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner_mover.config import Settings
+from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
+from scanner_mover.dcmtk.failure import Kind
+from scanner_mover.dcmtk.findscu import Asked, Found, find, parse
+from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.errors import UnusableError
+from tests.unit.dcmtk import NEEDED, VERSIONS, sample
+from tests.support.dcmqrscp import Dcmqrscp
+from tests.support.objects import dumped_series
+from tests.support.ports import LOOPBACK, free_port
+from tests.support.site import fake_tool, real_tools
+
+STUDY = "1.2.826.0.1.3680043.10.1561.11"
+SUCCESS = "Success"
+RSP = "rsp{:04}.dcm".format
+
+versions = pytest.mark.parametrize("version", VERSIONS)
+
+
+def test_all_four_versions_were_recorded():
+    assert set(NEEDED) <= set(VERSIONS)
+
+
+# The text
+
+
+def asked(*files: int, status: str | None = SUCCESS) -> Asked:
+    return Asked(len(files), [RSP(number) for number in files], status)
+
+
+@versions
+@pytest.mark.parametrize(
+    ("name", "queries"),
+    [
+        ("find-two-answers", [asked(1, 2)]),
+        ("find-several-queries", [asked(1, 2), asked(), asked(5)]),
+        ("find-nothing", [asked()]),
+        ("find-hostile", [asked(1)]),
+        ("find-latin1", [asked(1)]),
+        ("find-odd-uid", [asked(1)]),
+        ("find-pending-warning", [asked(1, 2)]),
+        ("find-status-a700", [asked(status="Refused: OutOfResources")]),
+        ("find-status-c001", [asked(status="Failed: UnableToProcess")]),
+        ("find-status-after-answers", [asked(1, 2, status="Refused: OutOfResources")]),
+        ("find-status-then-more", [asked(status="Refused: OutOfResources"), asked(2, 3), asked(5)]),
+        ("find-abort", [asked(1), asked(3, status=None)]),
+        ("find-hang-up", [asked(1), asked(3, status=None)]),
+        ("find-silence", [asked(1), asked(3, status=None)]),
+        ("find-response-too-many", [asked(status="Unknown Status: 0x107"), asked(status=None)]),
+        ("find-bad-query", [asked(1)]),
+        ("find-no-dictionary", [asked(status=None)]),
+        ("find-missing-query", []),
+        ("find-missing-folder", []),
+        ("find-quiet", []),
+        ("find-no-context", []),
+        ("find-refused", []),
+        ("find-rejected-called", []),
+        ("find-rejected-busy", []),
+        ("find-closed-at-once", []),
+        ("find-no-association", []),
+    ],
+)
+def test_R12_every_version_is_understood(version, name, queries):
+    assert parse(sample(version, name).lines) == queries
+
+
+@versions
+def test_R12_one_final_status_for_each_query(version):
+    recorded = sample(version, "find-every-status")
+    sent = re.findall(r"0x[0-9A-F]{4}", recorded.index["shows"])
+    found = parse(recorded.lines)
+    assert len(found) == len(sent) > 20
+    assert [number for number, one in zip(sent, found, strict=True) if one.status == SUCCESS] == ["0x0000"]
+    assert all(one.status for one in found)
+
+
+def test_R12_the_words_of_3_6_0_tell_of_no_query():
+    lines = ["W: Find Response: 1 (Pending)", "W: (0020,000e) UI [1.2.3] #  6, 1 SeriesInstanceUID", "W: ---------"]
+    assert parse(lines) == []
+
+
+lines_of_findscu = st.sampled_from(
+    sorted(
+        {
+            line
+            for version in VERSIONS
+            for name in ("find-several-queries", "find-abort")
+            for line in sample(version, name).lines
+        }
+    )
+)
+
+
+@given(lines=st.lists(st.text(st.characters()) | lines_of_findscu))
+def test_any_text_is_read_without_a_crash(lines):
+    assert len(parse(lines)) == sum(line.startswith("I: Sending Find Request") and "\n" not in line for line in lines)
+
+
+# A C-FIND
+
+TAGS = ["0020,000d", "0020,000e"]
+# Prints the file TEXT beside it, and writes the files beside it to the folder of -od.
+PLAYS_A_TEXT = """
+import os, shutil, sys
+here = os.path.dirname(sys.argv[0])
+if "--version" in sys.argv:
+    print(open(os.path.join(here, "text")).readline())
+    sys.exit()
+with open(os.path.join(here, "arguments"), "w") as file:
+    file.write("\\n".join(sys.argv[1:]))
+for name in os.listdir(os.path.join(here, "answers")):
+    shutil.copy(os.path.join(here, "answers", name), sys.argv[sys.argv.index("-od") + 1])
+sys.stderr.buffer.write(open(os.path.join(here, "text"), "rb").read())
+"""
+
+
+def settings(port: int = 104, **more: object) -> Settings:
+    basis = Settings("ABCD", "config.json", "data", LOOPBACK, port, "SCANNER", "MOVER", None)
+    return basis._replace(connect_timeout_seconds=5, response_timeout_seconds=5, **more)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def plays(tmp_path, folder) -> Callable[..., list[Found]]:
+    """`find` of `queries` queries with a findscu that prints `text`; `good` and `bad` answers come with it."""
+    tools = real_tools("dump2dcm", "dcmdump")
+    fake = fake_tool(tmp_path / "tools", "findscu", PLAYS_A_TEXT)
+    answers = fake.parent / "answers"
+    answers.mkdir()
+
+    def plays(text: str, *, queries: int = 1, good: tuple[int, ...] = (), bad: tuple[int, ...] = ()) -> list[Found]:
+        (fake.parent / "text").write_text(text)
+        for number in good:
+            made = make_query_file(tools, series_of_study(STUDY), str(tmp_path / f"answer{number}"))
+            Path(made).rename(answers / RSP(number))
+        for number in bad:
+            (answers / RSP(number)).write_bytes(b"no DICOM")
+        both = Toolbox({**tools.paths, "findscu": str(fake)}, tools.environment)
+        return find(both, settings(), ["query"] * queries, str(folder), TAGS)
+
+    return plays
+
+
+SENDING = "I: Sending Find Request (MsgID 1)\n"
+FINAL = "I: Received Final Find Response (Success)\n"
+
+
+def answer(number: int, folder: str = "somewhere") -> str:
+    return (
+        f"I: Received Find Response {number} (Pending)\nI: Writing response dataset to file: {folder}/{RSP(number)}\n"
+    )
+
+
+def test_R11_its_answers_are_read(plays):
+    [found] = plays(SENDING + answer(1) + answer(2) + FINAL, good=(1, 2))
+    assert found.failure is None
+    assert [one.one("0020,000d") for one in found.answers] == [STUDY, STUDY]
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        (SENDING + answer(1) + FINAL, {}),
+        (SENDING + answer(1) + answer(2) + FINAL, {"good": (1,), "bad": (2,)}),
+        (SENDING + answer(1) + "I: Received Find Response 2 (Pending)\n" + FINAL, {"good": (1,)}),
+    ],
+    ids=["no file", "unreadable file", "file not named"],
+)
+def test_R14_an_answer_that_cannot_be_read_is_a_failure(plays, text, files):
+    [found] = plays(text, **files)
+    assert found.failure is not None and found.failure.kind is Kind.INTERRUPTED
+
+
+def test_R14_a_silent_findscu_is_a_failure_for_every_query(plays):
+    found = plays("$dcmtk: findscu v3.6.7 2022-04-22 $", queries=3)
+    assert [one.answers for one in found] == [[], [], []]
+    assert all(one.failure is not None for one in found)
+
+
+@pytest.mark.parametrize(
+    ("says", "named"),
+    [("$dcmtk: findscu v3.6.0 2011-01-06 $", "is DCMTK 3.6.0: 3.6.1 or newer"), ("", "which version")],
+)
+def test_R12_one_that_is_too_old_is_named_once_nothing_is_understood(plays, says, named):
+    with pytest.raises(UnusableError, match=named):
+        plays(says)
+
+
+@versions
+@pytest.mark.parametrize("name", ["find-abort", "find-hang-up", "find-silence"])
+def test_R14_what_a_broken_association_left_unanswered_is_a_failure(plays, version, name):
+    found = plays("\n".join(sample(version, name).err), queries=3, good=(1, 3))
+    assert [one.failure and one.failure.kind for one in found] == [None, Kind.INTERRUPTED, Kind.INTERRUPTED]
+    assert [len(one.answers) for one in found] == [1, 1, 0]
+
+
+@versions
+def test_R12_a_refused_query_does_not_spoil_the_others(plays, version):
+    found = plays("\n".join(sample(version, "find-status-then-more").err), queries=3, good=(2, 3, 5))
+    assert [one.failure and one.failure.text for one in found] == ["Refused: OutOfResources", None, None]
+    assert [len(one.answers) for one in found] == [0, 2, 1]
+
+
+@versions
+def test_R8_without_a_dictionary_it_is_unusable(plays, version):
+    with pytest.raises(UnusableError, match="findscu finds no DICOM data dictionary"):
+        plays("\n".join(sample(version, "find-no-dictionary").err))
+
+
+def test_an_answer_is_looked_for_in_its_own_folder_only(plays, tmp_path):
+    [found] = plays(SENDING + answer(1, "../../elsewhere") + FINAL, good=(1,))
+    assert (len(found.answers), found.failure) == (1, None)
+
+
+def test_R11_the_arguments(plays, tmp_path, folder):
+    plays(SENDING + FINAL, queries=2)
+    arguments = (tmp_path / "tools" / "arguments").read_text().split("\n")
+    assert arguments[-4:] == [LOOPBACK, "104", "query", "query"]
+    pairs = list(pairwise(arguments))
+    for pair in (
+        ("-aet", "MOVER"),
+        ("-aec", "SCANNER"),
+        ("-to", "5"),
+        ("-ta", "5"),
+        ("-td", "5"),
+        ("-od", str(folder / "0")),
+    ):
+        assert pair in pairs
+    assert {"-v", "--study", "-X"} <= set(arguments)
+
+
+# The real one
+
+
+def real(tmp_path: Path, folder: Path, port: int, *studies: str, **more: object) -> list[Found]:
+    tools = real_tools("findscu", "dump2dcm", "dcmdump")
+    queries = [
+        make_query_file(tools, series_of_study(study), str(tmp_path / f"query{number}"))
+        for number, study in enumerate(studies)
+    ]
+    return find(tools, settings(port, **more), queries, str(folder), TAGS)
+
+
+def test_R11_R12_the_real_findscu_asks_a_real_scanner_many_in_one_association(tmp_path, folder):
+    with Dcmqrscp(tmp_path / "scanner") as scanner:
+        for number in (1, 2):
+            series = f"{STUDY}.{number}"
+            images = tmp_path / "images" / series
+            scanner.store(dumped_series(images, study_instance_uid=STUDY, series_instance_uid=series, images=1))
+        found = real(tmp_path, folder, scanner.port, STUDY, "1.2.3", STUDY)
+        assert scanner.log.read_text(errors="replace").count("Association Received") == 1
+    assert [one.failure for one in found] == [None, None, None]
+    assert [sorted(str(answer.one("0020,000e")) for answer in one.answers) for one in found] == [
+        [f"{STUDY}.1", f"{STUDY}.2"],
+        [],
+        [f"{STUDY}.1", f"{STUDY}.2"],
+    ]
+
+
+def test_R14_a_scanner_that_is_off_is_unreachable(tmp_path, folder):
+    found = real(tmp_path, folder, free_port(), STUDY, "1.2.3")
+    assert [one.failure and one.failure.kind for one in found] == [Kind.UNREACHABLE] * 2
+
+
+def test_R14_a_scanner_that_does_not_know_us_rejects(tmp_path, folder):
+    with Dcmqrscp(tmp_path / "scanner", ae_title="OTHER") as scanner:
+        [found] = real(tmp_path, folder, scanner.port, STUDY)
+    assert found.failure is not None and found.failure.kind is Kind.REJECTED

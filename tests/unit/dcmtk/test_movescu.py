@@ -1,0 +1,293 @@
+"""What movescu says, as four versions say it, and what a C-MOVE makes of it (R15, R17)."""
+
+import re
+import socket
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner_mover.config import Settings
+from scanner_mover.dcmtk import movescu
+from scanner_mover.dcmtk.dump2dcm import make_query_file, move_of_series
+from scanner_mover.dcmtk.failure import Kind
+from scanner_mover.dcmtk.movescu import Moved, move, parse
+from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.errors import UnusableError
+from tests.unit.dcmtk import NEEDED, VERSIONS, sample
+from tests.support.dcmqrscp import Dcmqrscp
+from tests.support.objects import dumped_series
+from tests.support.ports import LOOPBACK, free_port
+from tests.support.site import fake_tool, real_tools
+
+STUDY = "1.2.826.0.1.3680043.10.1561.15"
+SERIES = STUDY + ".1"
+
+versions = pytest.mark.parametrize("version", VERSIONS)
+
+
+def test_all_four_versions_were_recorded():
+    assert set(NEEDED) <= set(VERSIONS)
+
+
+# The text
+
+NOT_SENT = (False, None)
+
+
+@versions
+@pytest.mark.parametrize(
+    ("name", "sent_and_status"),
+    [
+        ("move-two-images", (True, "Success")),
+        ("move-two-images-merged", (True, "Success")),
+        ("move-no-image", (True, "Success")),
+        ("move-no-receiver", (True, "Success")),
+        ("move-status-a702", (True, "Refused: OutOfResourcesSubOperations")),
+        ("move-status-a701", (True, "Refused: OutOfResourcesNumberOfMatches")),
+        ("move-status-c001", (True, "Failed: UnableToProcess")),
+        ("move-status-fe00", (True, "Cancel: SubOperationsTerminatedDueToCancelIndication")),
+        ("move-status-b000", (True, "Warning: SubOperationsCompleteOneOrMoreFailures")),
+        ("move-status-after-image", (True, "Refused: OutOfResourcesSubOperations")),
+        ("move-broken-store", (True, "Refused: OutOfResourcesSubOperations")),
+        ("move-mismatch", (True, "Warning: SubOperationsCompleteOneOrMoreFailures")),
+        ("move-abort", (True, None)),
+        ("move-hang-up", (True, None)),
+        ("move-silence", (True, None)),
+        ("move-bad-query", NOT_SENT),
+        ("move-port-taken", NOT_SENT),
+        ("move-missing-folder", NOT_SENT),
+        ("move-missing-query", NOT_SENT),
+        ("move-no-context", NOT_SENT),
+        ("move-refused", NOT_SENT),
+        ("move-rejected-called", NOT_SENT),
+        ("move-rejected-busy", NOT_SENT),
+        ("move-closed-at-once", NOT_SENT),
+        ("move-no-association", NOT_SENT),
+    ],
+)
+def test_R17_every_version_is_understood(version, name, sent_and_status):
+    assert parse(sample(version, name).lines) == sent_and_status
+
+
+@versions
+def test_R17_an_unknown_destination_has_two_wordings(version):
+    sent, status = parse(sample(version, "move-status-a801").lines)
+    assert sent and status in ("Refused: MoveDestinationUnknown", "Failed: MoveDestinationUnknown")
+
+
+@given(lines=st.lists(st.text(st.characters()) | st.sampled_from(sample(VERSIONS[0], "move-two-images").lines)))
+def test_any_text_is_read_without_a_crash(lines):
+    sent, status = parse(lines)
+    assert (sent, status is None) == (
+        "I: Sending Move Request (MsgID 1)" in lines,
+        "I: Received Final Move Response (Success)" not in lines,
+    )
+
+
+# A C-MOVE
+
+# Prints the files OUT and ERR beside it and exits with STATUS; what it was called with is left in ARGUMENTS.
+PLAYS_A_TEXT = """
+import os, sys
+here = os.path.dirname(sys.argv[0])
+with open(os.path.join(here, "arguments"), "w") as file:
+    file.write("\\n".join(sys.argv[1:]))
+for stream in ("out", "err"):
+    os.write(1 if stream == "out" else 2, open(os.path.join(here, stream), "rb").read())
+os._exit(int(open(os.path.join(here, "status")).read()))
+"""
+
+
+def settings(port: int = 104, **more: object) -> Settings:
+    basis = Settings("ABCD", "config.json", "data", LOOPBACK, port, "SCANNER", "MOVER", 4006)
+    return basis._replace(connect_timeout_seconds=5, response_timeout_seconds=5, **more)
+
+
+@pytest.fixture
+def plays(tmp_path) -> Callable[..., tuple[Moved, int, list[str]]]:
+    """A C-MOVE with a movescu that prints a sample: how it went, images that were told of, and its arguments."""
+    fake = fake_tool(tmp_path / "tools", "movescu", PLAYS_A_TEXT)
+
+    def plays(
+        version: str, name: str, *, staging: str | None = "staging", **more: object
+    ) -> tuple[Moved, int, list[str]]:
+        recorded = sample(version, name)
+        for stream, lines in (("out", recorded.out), ("err", recorded.err)):
+            text = "".join(f"{line}\n" for line in lines)
+            (fake.parent / stream).write_bytes(text.encode("utf-8", "surrogateescape"))
+        (fake.parent / "status").write_text(str(recorded.index["exit_status"]))
+        images: list[int] = []
+        moved = move(
+            Toolbox({"movescu": str(fake)}, {}),
+            settings(**more),
+            "query",
+            staging=staging,
+            progress=lambda: None,
+            on_image=lambda: images.append(1),
+        )
+        return moved, len(images), (fake.parent / "arguments").read_text().split("\n")
+
+    return plays
+
+
+@versions
+@pytest.mark.parametrize(
+    ("name", "sent", "kind"),
+    [
+        ("move-two-images", True, None),
+        ("move-no-image", True, None),
+        ("move-status-a801", True, Kind.UNKNOWN_DESTINATION),
+        ("move-status-a702", True, Kind.OUT_OF_RESOURCES),
+        ("move-status-c001", True, Kind.REFUSED),
+        ("move-status-b000", True, Kind.PARTIAL),
+        ("move-status-fe00", True, Kind.INTERRUPTED),
+        ("move-abort", True, Kind.INTERRUPTED),
+        ("move-hang-up", True, Kind.INTERRUPTED),
+        ("move-silence", True, Kind.INTERRUPTED),
+        ("move-bad-query", False, Kind.INTERRUPTED),
+        ("move-missing-folder", False, Kind.INTERRUPTED),
+        ("move-no-context", False, Kind.UNSUPPORTED),
+        ("move-refused", False, Kind.UNREACHABLE),
+        ("move-rejected-calling", False, Kind.REJECTED),
+        ("move-rejected-limit", False, Kind.BUSY),
+    ],
+)
+def test_R17_the_text_counts_whatever_the_exit_status(plays, version, name, sent, kind):
+    moved, _, _ = plays(version, name)
+    assert (moved.sent, moved.failure and moved.failure.kind) == (sent, kind)
+    assert moved.status and moved.seconds >= 0
+
+
+@versions
+def test_R17_each_image_is_told_of_as_it_comes(plays, version):
+    assert plays(version, "move-two-images")[1] == 2
+    assert plays(version, "move-two-images", staging=None)[1] == 2
+    assert plays(version, "move-no-image")[1] == 0
+
+
+@versions
+def test_a_port_that_is_taken_is_unusable_and_says_which(plays, version):
+    with pytest.raises(UnusableError, match=r"^port 4006 \(DICOMPORT\) cannot be opened .*Address already in use"):
+        plays(version, "move-port-taken")
+
+
+@versions
+def test_R8_without_a_dictionary_it_is_unusable(plays, version):
+    with pytest.raises(UnusableError, match="movescu finds no DICOM data dictionary"):
+        plays(version, "move-no-dictionary")
+
+
+def test_R15_the_arguments_of_the_reference(plays):
+    _, _, arguments = plays(VERSIONS[0], "move-no-image", staging=None)
+    assert arguments[-3:] == [LOOPBACK, "104", "query"]
+    for pair in (("-aet", "MOVER"), ("-aec", "SCANNER"), ("-aem", "MOVER"), ("-to", "5"), ("-ta", "5")):
+        assert pair in pairwise(arguments)
+    assert {"-v", "--study"} <= set(arguments)
+    # -td would end a retrieve whose images another program receives.
+    assert not {"+P", "-od", "-td", "+B", "-pdu"} & set(arguments)
+
+
+def test_R15_to_receive_it_opens_the_port_and_takes_every_transfer_syntax(plays):
+    _, _, arguments = plays(VERSIONS[0], "move-no-image", max_pdu=65536)
+    assert {("+P", "4006"), ("-od", "staging"), ("-pdu", "65536")} <= set(pairwise(arguments))
+    assert "+xa" in arguments and "+B" not in arguments
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "access"),
+    [
+        (None, None, ["-dhl"]),
+        ("", "ALL: ALL\n", ["-dhl"]),
+        ("# movescu: 192.0.2.7\n", "# movescu: ALL", ["-dhl"]),
+        ("sshd: ALL\nmovescu: 192.0.2.7\n", None, ["-dhl", "+ac"]),
+        (None, "sshd, movescu: ALL\n", ["-dhl", "+ac"]),
+        ("", "movescus: ALL\n", ["-dhl"]),
+    ],
+)
+def test_rules_for_movescu_are_kept_and_no_name_is_looked_up(plays, tmp_path, monkeypatch, allow, deny, access):
+    files = {"allow": allow, "deny": deny}
+    for name, text in files.items():
+        if text is not None:
+            (tmp_path / name).write_text(text)
+    monkeypatch.setattr(movescu, "_RULES", [str(tmp_path / name) for name in files])
+    _, _, arguments = plays(VERSIONS[0], "move-no-image", max_pdu=65536)
+    assert [one for one in arguments if one in ("-dhl", "+ac")] == access
+
+
+def test_a_movescu_without_progress_is_ended(tmp_path):
+    fake = fake_tool(tmp_path / "tools", "movescu", "import time; time.sleep(600)")
+    moved = move(
+        Toolbox({"movescu": str(fake)}, {}),
+        settings(retrieve_stall_seconds=0.5),
+        "query",
+        staging=None,
+        progress=lambda: None,
+        on_image=lambda: None,
+    )
+    assert (moved.sent, moved.failure and moved.failure.kind) == (False, Kind.STALLED)
+
+
+# The real one
+
+
+def real(tmp_path: Path, port: int, receive_port: int, *, receives: bool = True) -> tuple[Moved, list[str]]:
+    tools = real_tools("movescu", "dump2dcm", "dcmdump")
+    staging = tmp_path / "staging"
+    staging.mkdir(exist_ok=True)
+    moved = move(
+        tools,
+        settings(port)._replace(receive_port=receive_port),
+        make_query_file(tools, move_of_series(STUDY, SERIES), str(tmp_path / f"query{receive_port}")),
+        staging=str(staging) if receives else None,
+        progress=lambda: len(list(staging.iterdir())),
+        on_image=lambda: None,
+    )
+    return moved, sorted(path.name for path in staging.iterdir())
+
+
+@pytest.fixture
+def scanner(tmp_path):
+    with Dcmqrscp(tmp_path / "scanner", {"MOVER": free_port()}) as scanner:
+        for series in (SERIES, STUDY + ".2"):
+            images = tmp_path / "images" / series
+            scanner.store(dumped_series(images, study_instance_uid=STUDY, series_instance_uid=series, images=2))
+        yield scanner
+
+
+def test_R15_the_real_movescu_gets_one_series_from_a_real_scanner(tmp_path, scanner):
+    moved, files = real(tmp_path, scanner.port, scanner.destinations["MOVER"])
+    assert (moved.sent, moved.status, moved.failure) == (True, "Success", None)
+    assert files == [f"MR.{SERIES}.1", f"MR.{SERIES}.2"]
+
+
+def test_R17_a_scanner_that_does_not_know_us_says_so(tmp_path, scanner):
+    scanner.stop()
+    scanner.destinations = {"ANOTHER": free_port()}
+    scanner.start()
+    moved, files = real(tmp_path, scanner.port, free_port())
+    assert moved.failure is not None and moved.failure.kind is Kind.UNKNOWN_DESTINATION
+    assert re.fullmatch(r"(Refused|Failed): MoveDestinationUnknown", moved.status)
+    assert files == []
+
+
+def test_R17_a_receiver_that_is_down_is_no_success(tmp_path, scanner):
+    moved, files = real(tmp_path, scanner.port, scanner.destinations["MOVER"], receives=False)
+    assert moved.failure is not None and files == []
+
+
+def test_a_port_that_is_really_taken_is_named(tmp_path, scanner):
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UnusableError, match=rf"^port {port} \(DICOMPORT\) cannot be opened to receive images: "):
+            real(tmp_path, scanner.port, port)
+
+
+def test_a_scanner_that_is_off_is_unreachable(tmp_path):
+    moved, _ = real(tmp_path, free_port(), free_port())
+    assert (moved.sent, moved.failure and moved.failure.kind) == (False, Kind.UNREACHABLE)

@@ -1,0 +1,510 @@
+"""Running one tool: what it gets from us, how it is ended, and which tools are refused (R8, R12, R27)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner_mover.dcmtk.tool import Toolbox, find_tools, version
+from scanner_mover.errors import Ended, UnusableError
+from scanner_mover.site.lock import Lock
+from tests.unit.dcmtk import VERSIONS, sample
+from tests.support.dcmqrscp import Dcmqrscp
+from tests.support.objects import dumped_series, uid
+from tests.support.site import Site, fake_tool, is_running, real_tools, wait_until
+
+ANSWERS_NOTHING = "pass"
+TELLS_ITS_STATE = """
+import json, os, sys
+print(json.dumps({
+    "arguments": sys.argv[1:],
+    "environment": dict(os.environ),
+    "group": os.getpgid(0),
+    "process": os.getpid(),
+    "session": os.getsid(0),
+    "folder": os.getcwd(),
+    "stdin": os.read(0, 100).decode(),
+    "terminals": [number for number in range(3) if os.isatty(number)],
+    "open": sorted(os.readlink(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")
+                   if os.path.exists(f"/proc/self/fd/{number}")),
+}))
+"""
+RUN_FINDSCU = """
+import sys
+from scanner_mover.dcmtk.tool import find_tools
+print("".join(find_tools(["findscu"]).run("findscu", sys.argv[1:], stall_seconds=300).out))
+"""
+# In 2 GiB of memory at most.
+RUN_FINDSCU_IN_LITTLE_MEMORY = """
+import resource
+from scanner_mover.dcmtk.tool import find_tools
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+print(find_tools(["findscu"]).run("findscu", [], stall_seconds=8).ended)
+"""
+STUDY = "1.2.826.0.1.3680043.10.1561.8"
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """Makes a fake tool; gives the toolbox that `find_tools` makes of it."""
+
+    def fake(text: str, name: str = "findscu") -> Toolbox:
+        fake_tool(tmp_path / "tools", name, text)
+        monkeypatch.setenv("PATH", str(tmp_path / "tools"))
+        return find_tools([name])
+
+    return fake
+
+
+def told(tools: Toolbox, *arguments: str, name: str = "findscu", folder: str | None = None) -> dict[str, Any]:
+    run = tools.run(name, arguments, folder=folder, stall_seconds=20)
+    assert (run.exit_status, run.err, run.ended) == (0, [], None)
+    value = json.loads("".join(run.out))
+    assert isinstance(value, dict)
+    return value
+
+
+# What a tool gets
+
+
+@pytest.mark.parametrize("name", ["findscu", "movescu", "dump2dcm", "dcmdump", "echoscu"])
+def test_every_tool_gets_TCP_NODELAY_and_the_C_locale(fake, monkeypatch, name):
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
+    monkeypatch.delenv("TCP_NODELAY", raising=False)
+    environment = told(fake(TELLS_ITS_STATE, name), name=name)["environment"]
+    assert (environment["TCP_NODELAY"], environment["LC_ALL"]) == ("1", "C")
+
+
+def test_the_rest_of_the_environment_is_ours(fake, monkeypatch):
+    monkeypatch.setenv("http_proxy", "kept")
+    assert told(fake(TELLS_ITS_STATE))["environment"]["http_proxy"] == "kept"
+    assert "TCP_NODELAY" not in os.environ or os.environ["TCP_NODELAY"] != "1", "ours is not changed"
+
+
+@pytest.mark.parametrize(
+    ("given_path", "kept"),
+    [
+        (None, None),
+        ("", None),
+        ("MISSING", None),
+        ("MISSING:MISSING", None),
+        ("FOLDER", None),
+        ("FILE", "FILE"),
+        ("MISSING:FILE", "FILE"),
+        ("FILE:MISSING:SECOND", "FILE:SECOND"),
+    ],
+)
+def test_R8_of_DCMDICTPATH_what_does_not_exist_is_dropped(fake, monkeypatch, tmp_path, given_path, kept):
+    def filled(text: str) -> str:
+        for name in ("MISSING", "FOLDER", "FILE", "SECOND"):
+            text = text.replace(name, str(tmp_path / name))
+        return text
+
+    (tmp_path / "FOLDER").mkdir()
+    for name in ("FILE", "SECOND"):
+        (tmp_path / name).touch()
+    monkeypatch.delenv("DCMDICTPATH", raising=False)
+    if given_path is not None:
+        monkeypatch.setenv("DCMDICTPATH", filled(given_path))
+    environment = told(fake(TELLS_ITS_STATE))["environment"]
+    assert environment.get("DCMDICTPATH") == (filled(kept) if kept else None)
+
+
+def test_it_has_a_process_group_of_its_own_and_no_terminal(fake):
+    state = told(fake(TELLS_ITS_STATE))
+    assert state["group"] == state["process"] != os.getpgid(0)
+    assert state["terminals"] == []
+
+
+def test_it_does_not_read_our_standard_input(fake, tmp_path):
+    fake(TELLS_ITS_STATE)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_FINDSCU],
+        check=True,
+        input="a secret",
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout)["stdin"] == ""
+
+
+def test_R9_it_inherits_no_descriptor_and_so_no_lock(fake, tmp_path):
+    lock = Lock()
+    lock.file(str(tmp_path / "lock"))
+    (tmp_path / "folder").mkdir()
+    lock.folder(str(tmp_path / "folder"))
+    with (tmp_path / "open").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        descriptors = told(fake(TELLS_ITS_STATE))["open"]
+    lock.release()
+    assert [name for name in descriptors if name.startswith(str(tmp_path))] == []
+    assert os.devnull in descriptors
+
+
+def test_it_runs_in_the_folder_that_it_is_told_to(fake, tmp_path):
+    (tmp_path / "folder").mkdir()
+    assert told(fake(TELLS_ITS_STATE), folder=str(tmp_path / "folder"))["folder"] == str(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("argument", ["$(touch pwned)", "`id`", "a b", "a'b\"c", "a\nb", "*", "", "é", "; touch pwned"])
+def test_R10_an_argument_arrives_as_it_is(fake, tmp_path, argument):
+    assert told(fake(TELLS_ITS_STATE), "-v", argument, folder=str(tmp_path))["arguments"] == ["-v", argument]
+    assert not (tmp_path / "pwned").exists()
+
+
+# What a tool says
+
+
+def test_both_streams_and_the_exit_status_come_back(fake):
+    tools = fake("import sys; print('one\\ntwo'); print('three', file=sys.stderr); sys.exit(69)")
+    run = tools.run("findscu", [], stall_seconds=20)
+    assert (run.out, run.err, run.exit_status, run.ended) == (["one", "two"], ["three"], 69, None)
+
+
+def test_a_last_line_without_an_end_and_no_line_at_all(fake):
+    assert fake("print('one\\ntwo', end='')").run("findscu", [], stall_seconds=20).out == ["one", "two"]
+    run = fake(ANSWERS_NOTHING).run("findscu", [], stall_seconds=20)
+    assert (run.out, run.err, run.exit_status) == ([], [], 0)
+
+
+def test_a_tool_that_a_signal_ends_is_no_surprise(fake):
+    run = fake("import os; os.kill(os.getpid(), 11)").run("findscu", [], stall_seconds=20)
+    assert (run.exit_status, run.ended) == (-11, None)
+
+
+def test_garbage_bytes_are_no_surprise(fake):
+    run = fake("import os; os.write(1, bytes(range(256)) * 100); os.write(2, b'\\xff\\xfe\\n')").run(
+        "findscu", [], stall_seconds=20
+    )
+    assert (run.exit_status, run.ended) == (0, None)
+    assert run.err == ["\udcff\udcfe"]
+    assert "\n".join(run.out).encode("utf-8", "surrogateescape").count(bytes(range(0x20, 0x100))) == 100
+
+
+def test_a_tool_that_prints_without_end_is_ended(fake):
+    tools = fake("import os\nlines = (b'x' * 99_999 + b'\\n') * 10\nwhile True: os.write(1, lines)")
+    run = tools.run("findscu", [], stall_seconds=60)
+    assert run.ended == "ended: it printed without end"
+
+
+def test_so_is_one_that_never_ends_a_line_and_our_memory_is_not_filled(fake):
+    fake("import os\nwhile True: os.write(1, b'x' * 65536)")
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_FINDSCU_IN_LITTLE_MEMORY],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.stdout, done.stderr) == ("ended: it printed without end\n", "")
+
+
+# How a tool is ended
+
+LEAVES_ITS_NUMBER = """
+import os, signal, sys, time
+def leave():
+    with open(sys.argv[1] + ".part", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename(sys.argv[1] + ".part", sys.argv[1])
+"""
+
+
+def test_a_tool_that_never_ends_is_ended_after_stall_seconds(fake, tmp_path):
+    tools = fake(LEAVES_ITS_NUMBER + "leave(); time.sleep(600)")
+    run = tools.run("findscu", [str(tmp_path / "number")], stall_seconds=1)
+    assert (run.ended, run.exit_status) == ("ended: no progress for 1 seconds", -signal.SIGTERM)
+    assert not is_running(int((tmp_path / "number").read_text()))
+
+
+def test_a_tool_that_ignores_SIGTERM_is_killed(fake, tmp_path):
+    tools = fake(LEAVES_ITS_NUMBER + "signal.signal(signal.SIGTERM, signal.SIG_IGN); leave(); time.sleep(600)")
+    run = tools.run("findscu", [str(tmp_path / "number")], stall_seconds=1)
+    assert run.exit_status == -signal.SIGKILL and run.ended is not None
+    assert not is_running(int((tmp_path / "number").read_text()))
+
+
+def test_what_it_prints_is_progress(fake):
+    tools = fake("import time\nfor number in range(10): print(number, flush=True); time.sleep(0.25)")
+    run = tools.run("findscu", [], stall_seconds=2)
+    assert (run.ended, run.out) == (None, [str(number) for number in range(10)])
+
+
+def test_but_not_for_ever_when_nothing_comes_of_it(fake):
+    tools = fake("import time\nwhile True: print('Pending', flush=True); time.sleep(0.1)")
+    run = tools.run("findscu", [], stall_seconds=30, progress=lambda: 0, most_seconds=1.5)
+    assert run.ended == "ended: no progress for 1.5 seconds"
+
+
+def test_of_several_that_run_together_each_has_its_own_end(fake):
+    tools = fake(
+        "import sys, time\nif sys.argv[1] == 'ends': sys.exit(3)\nwhile True: print(1, flush=True); time.sleep(0.1)"
+    )
+    ends, goes_on = tools.run_together("findscu", [["ends"], ["goes on"]], stall_seconds=30, most_seconds=8)
+    assert (ends.ended, ends.exit_status) == (None, 3)
+    assert goes_on.ended == "ended: no progress for 8 seconds"
+
+
+def test_one_that_ended_by_itself_is_not_ended_by_us_while_another_goes_on(fake):
+    text = "import sys, time\nif sys.argv[1] == 'ends': sys.exit(3)\n"
+    tools = fake(text + "for number in range(50): print(number, flush=True); time.sleep(0.2)")
+    ends, goes_on = tools.run_together("findscu", [["ends"], ["goes on"]], stall_seconds=4, most_seconds=60)
+    assert (ends.ended, ends.exit_status) == (None, 3)
+    assert (goes_on.ended, len(goes_on.out)) == (None, 50)
+
+
+def test_so_is_what_changes_elsewhere(fake, tmp_path):
+    tools = fake("import sys, time\nfor number in range(10): open(sys.argv[1], 'a').write('x'); time.sleep(0.25)")
+    path = tmp_path / "grows"
+    path.touch()
+    run = tools.run("findscu", [str(path)], stall_seconds=2, progress=lambda: path.stat().st_size)
+    assert (run.ended, path.stat().st_size) == (None, 10)
+
+
+@pytest.mark.parametrize("streams", ["os.close(1); os.close(2); ", ""], ids=["closed", "open"])
+def test_nothing_of_its_group_is_left(fake, tmp_path, streams):
+    child = f"import os\nif os.fork() == 0:\n    {streams}leave(); time.sleep(600)\n"
+    waits = "while not os.path.exists(sys.argv[1]): time.sleep(0.01)"
+    tools = fake(LEAVES_ITS_NUMBER + child + waits)
+    run = tools.run("findscu", [str(tmp_path / "number")], stall_seconds=20)
+    assert (run.exit_status, run.ended) == (0, None)
+    number = int((tmp_path / "number").read_text())
+    wait_until(lambda: not is_running(number))
+
+
+def test_R27_it_dies_with_us_also_by_kill_9(fake, tmp_path):
+    fake(LEAVES_ITS_NUMBER + "signal.signal(signal.SIGTERM, signal.SIG_IGN); leave(); time.sleep(600)")
+    number = tmp_path / "number"
+    parent = subprocess.Popen([sys.executable, "-c", RUN_FINDSCU, str(number)], stdin=subprocess.DEVNULL)
+    try:
+        wait_until(number.exists)
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_until(lambda: not is_running(int(number.read_text())))
+
+
+def test_R27_it_is_ended_when_a_signal_ends_us(fake, tmp_path):
+    fake(LEAVES_ITS_NUMBER + "leave(); time.sleep(600)")
+    number = tmp_path / "number"
+    install = "from scanner_mover import signals; signals.install()\n"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", install + RUN_FINDSCU, str(number)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    wait_until(number.exists)
+    parent.terminate()
+    _, err = parent.communicate(timeout=30)
+    assert Ended.__name__ in err.decode()
+    assert not is_running(int(number.read_text()))
+
+
+# Sends SIGTERM to a process as soon as that one has another child than this.
+SENDS_A_SIGNAL_AT_THE_FIRST_CHILD = """
+import os, signal, sys
+process = int(sys.argv[1])
+print("ready", flush=True)
+while not set(open(f"/proc/{process}/task/{process}/children").read().split()) - {str(os.getpid())}:
+    pass
+os.kill(process, signal.SIGTERM)
+"""
+RUN_FINDSCU_AND_TELL_WHAT_IS_LEFT = """
+import os, subprocess, sys
+from scanner_mover import signals
+from scanner_mover.dcmtk.tool import find_tools
+from scanner_mover.errors import Ended
+tools = find_tools(["findscu"])
+command = [sys.executable, "-ISc", sys.argv[1], str(os.getpid())]
+sender = subprocess.Popen(command, stdout=subprocess.PIPE)
+sender.stdout.readline()
+signals.install()
+try:
+    tools.run("findscu", [], stall_seconds=300)
+except Ended as ended:
+    children = open(f"/proc/self/task/{os.getpid()}/children").read().split()
+    print(ended.exit_status, "left:", len(set(children) - {str(sender.pid)}))
+"""
+
+
+def test_R27_it_is_ended_when_a_signal_comes_while_it_is_being_started(fake):
+    fake("import time; time.sleep(600)")
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_FINDSCU_AND_TELL_WHAT_IS_LEFT, SENDS_A_SIGNAL_AT_THE_FIRST_CHILD],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("143 left: 0\n", "")
+
+
+# Tools that cannot be used
+
+
+def test_a_tool_that_is_not_there_is_named_with_what_to_install(fake, tmp_path):
+    fake(ANSWERS_NOTHING)
+    with pytest.raises(UnusableError, match=r"^movescu is not on the PATH: install DCMTK .*apt-get install dcmtk"):
+        find_tools(["findscu", "movescu"])
+
+
+def test_a_file_that_may_not_be_run_is_no_tool(fake, tmp_path):
+    fake(ANSWERS_NOTHING)
+    (tmp_path / "tools" / "findscu").chmod(0o644)
+    with pytest.raises(UnusableError, match=r"^findscu is not on the PATH"):
+        find_tools(["findscu"])
+
+
+@pytest.mark.parametrize("content", ["#!/nonexistent/interpreter\n", "\x7fELF of another machine"])
+def test_a_tool_that_cannot_be_started_is_named_in_one_line(fake, tmp_path, content):
+    tools = fake(ANSWERS_NOTHING)
+    (tmp_path / "tools" / "findscu").write_text(content)
+    with pytest.raises(UnusableError) as error:
+        tools.run("findscu", [], stall_seconds=20)
+    assert str(error.value).startswith(f"{tmp_path / 'tools' / 'findscu'} cannot be started: ")
+    assert str(error.value).isprintable()
+
+
+def test_a_folder_that_is_not_there_is_no_crash(fake, tmp_path):
+    with pytest.raises(UnusableError, match="cannot be started"):
+        fake(ANSWERS_NOTHING).run("findscu", [], folder=str(tmp_path / "none"), stall_seconds=20)
+
+
+@pytest.mark.parametrize("argument", ["x" * 3_000_000, "\ud800"], ids=["too long", "undecodable"])
+def test_an_argument_that_cannot_be_one_is_no_crash(fake, argument):
+    with pytest.raises(UnusableError, match="cannot be started"):
+        fake(ANSWERS_NOTHING).run("findscu", [argument], stall_seconds=20)
+
+
+# R8: no dictionary
+
+
+@pytest.mark.parametrize("name", ["dcmdump", "findscu", "movescu", "dump2dcm"])
+def test_R8_a_real_tool_without_a_dictionary_says_what_to_install(monkeypatch, tmp_path, name):
+    # DCMTK reads no line of it, and so has none; a path that does not exist would be dropped.
+    (tmp_path / "dicom.dic").write_text("this is no dictionary\n")
+    (tmp_path / "text.dump").write_text("(0008,0060) CS [MR]\n")
+    subprocess.run(["dump2dcm", "+te", str(tmp_path / "text.dump"), str(tmp_path / "file.dcm")], check=True)
+    arguments = {
+        "dcmdump": [str(tmp_path / "file.dcm")],
+        "dump2dcm": [str(tmp_path / "text.dump"), str(tmp_path / "made.dcm")],
+    }
+    monkeypatch.setenv("DCMDICTPATH", str(tmp_path / "dicom.dic"))
+    tools = real_tools(name)
+    with pytest.raises(UnusableError, match=rf"^{name} finds no DICOM data dictionary: install DCMTK .* DCMDICTPATH"):
+        tools.run(name, arguments.get(name, ["127.0.0.1", "1", str(tmp_path / "file.dcm")]), stall_seconds=20)
+
+
+@pytest.mark.parametrize("content", ["no dictionary\n", "", "(0009,0010)\tLO\tOurPrivateTag\t1\tPrivate\n"])
+def test_R8_a_pass_whose_dictionary_is_unusable_exits_4_and_loses_nothing(tmp_path, content):
+    """An empty dictionary, and one of private tags alone, are loaded, and then findscu can make no query either."""
+    (tmp_path / "dicom.dic").write_text(content)
+    study = uid()
+    with Dcmqrscp(tmp_path / "scanner") as scanner:
+        images = dumped_series(tmp_path / "images", study_instance_uid=study, series_instance_uid=uid(), images=1)
+        scanner.store(images)
+        site = Site(tmp_path / "site", scanner_port=scanner.port)
+        site.request(study)
+        site.mpps(study)
+        done = site.move(env={"DCMDICTPATH": str(tmp_path / "dicom.dic")})
+        assert site.requests_in("active-scans") == [study]
+        assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+        assert "dictionary" in done.stderr and "DCMDICTPATH" in done.stderr
+        # The reference's own setting, which is dropped.
+        done = site.move(env={"DCMDICTPATH": str(tmp_path / "none" / "dicom.dic")})
+        assert done.returncode != 4
+
+
+# R12: versions
+
+
+VERSION_TEXT = "print('$dcmtk: findscu v{} {} $')"
+
+
+@pytest.mark.parametrize("number", ["3.6.1", "3.6.5", "3.6.7", "3.6.9", "3.7.0", "3.10.0", "4.0.0", "3.6.10"])
+def test_R12_every_version_from_3_6_1_on_will_do(fake, number):
+    assert version(fake(VERSION_TEXT.format(number, "2022-04-22")), "findscu") == tuple(map(int, number.split(".")))
+
+
+@pytest.mark.parametrize("number", ["3.6.0", "3.5.4", "2.9.9", "0.0.0"])
+def test_R12_an_older_one_is_refused_in_one_line_that_names_it(fake, number):
+    with pytest.raises(UnusableError) as error:
+        version(fake(VERSION_TEXT.format(number, "2011-01-06")), "findscu")
+    assert f"findscu is DCMTK {number}: 3.6.1 or newer is needed; install DCMTK" in str(error.value)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pass",
+        "print()",
+        "print('findscu 3.6.7')",
+        "print('$dcmtk: findscu vX.Y.Z $')",
+        "print('$dcmtk: findscu v3.6 $')",
+        "import os; os.write(1, bytes(range(256)))",
+        "import sys; print('$dcmtk: findscu v3.6.7 $', file=sys.stderr)",
+        "print('$dcmtk: findscu v' + '9' * 5000 + '.6.7 $')",
+    ],
+)
+def test_R12_a_tool_that_tells_no_version_is_refused(fake, text):
+    with pytest.raises(UnusableError) as error:
+        version(fake(text), "findscu")
+    assert "findscu" in str(error.value) and str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("number", VERSIONS)
+@pytest.mark.parametrize("name", ["findscu", "movescu", "dump2dcm", "dcmdump", "echoscu"])
+def test_R12_so_do_the_recorded_ones(fake, number, name):
+    said = "\n".join(sample(number, f"version-{name}").out)
+    assert version(fake(f"print({said!r})", name), name) == tuple(map(int, number.split(".")))
+
+
+def test_R12_the_real_one_will_do():
+    assert version(real_tools("findscu"), "findscu") >= (3, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(VERSION_TEXT.format("3.6.0", "2011-01-06"), "DCMTK 3.6.0"), ("print('pynetdicom')", "which version of DCMTK")],
+)
+def test_R12_a_pass_with_such_a_tool_exits_4_and_loses_nothing(tmp_path, text, words):
+    site = Site(tmp_path)
+    site.request(STUDY)
+    site.mpps(STUDY)
+    site.tool("findscu", text)
+    done = site.move()
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert words in done.stderr
+    assert site.requests_in("active-scans") == [STUDY]
+
+
+# Anything
+
+
+@settings(max_examples=40, deadline=None)
+@given(out=st.binary(max_size=200), err=st.binary(max_size=200), status=st.integers(0, 255))
+def test_whatever_a_tool_prints_comes_back(tmp_path_factory, out, err, status):
+    folder = tmp_path_factory.getbasetemp() / "any"
+    path = fake_tool(folder, "tool", f"import os; os.write(1, {out!r}); os.write(2, {err!r}); os._exit({status})")
+    run = Toolbox({"tool": str(path)}, {}).run("tool", [], stall_seconds=20)
+    assert (run.exit_status, run.ended) == (status, None)
+    for said, was in ((run.out, out), (run.err, err)):
+        assert [line.encode("utf-8", "surrogateescape") for line in said if line] == [
+            line.rstrip(b"\r") for line in was.split(b"\n") if line.rstrip(b"\r")
+        ]
+
+
+def test_R27_a_tool_whose_end_was_told_to_nobody_is_no_error(fake):
+    """As when a signal to us comes between the kernel's word of its end and sh's note of it."""
+    tools = fake("pass")
+    heard: list[str] = []
+    with tools.started("findscu", [], None, lambda line, _: heard.append(line)) as child:
+        os.waitpid(child._process.pid, 0)

@@ -1,0 +1,110 @@
+"""Which failure is worth another try, and how often (R17)."""
+
+import pytest
+
+from scanner_mover.dcmtk.failure import Failure, Kind
+from scanner_mover.errors import Ended, UnusableError
+from scanner_mover.scanner.retry import ends_the_pass, is_worth_another_try, with_retries
+from tests.support.site import Site
+
+STUDY = "1.2.826.0.1.3680043.10.1561.17"
+
+# kind: (another try in this pass, the end of this pass)
+POLICY = {
+    Kind.UNREACHABLE: (True, True),
+    Kind.BUSY: (True, False),
+    Kind.REJECTED: (False, True),
+    Kind.INSECURE: (False, True),
+    Kind.UNSUPPORTED: (False, True),
+    Kind.INTERRUPTED: (True, False),
+    Kind.STALLED: (False, False),
+    Kind.OUT_OF_RESOURCES: (True, False),
+    Kind.PARTIAL: (False, False),
+    Kind.UNKNOWN_DESTINATION: (False, True),
+    Kind.REFUSED: (False, False),
+}
+BUSY = Failure(Kind.BUSY, "busy")
+
+
+class Attempts:
+    """Plays one result after the other, the last one for ever, and counts."""
+
+    def __init__(self, *results: Failure | BaseException | None) -> None:
+        self.results = list(results)
+        self.made = 0
+
+    def __call__(self) -> Failure | None:
+        result = self.results[min(self.made, len(self.results) - 1)]
+        self.made += 1
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+
+def run(attempts: Attempts, retries: int) -> Failure | None:
+    return with_retries(attempts, lambda result: result, retries)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_R17_the_policy_for_each_kind(kind):
+    failure = Failure(kind, "words")
+    assert (is_worth_another_try(failure), ends_the_pass(failure)) == POLICY[kind]
+
+
+def test_R17_a_success_needs_no_other_try():
+    attempts = Attempts(None)
+    assert not is_worth_another_try(None)
+    assert (run(attempts, 5), attempts.made) == (None, 1)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (again, _) in POLICY.items() if not again])
+def test_R17_what_is_not_worth_it_is_tried_once(kind):
+    failure = Failure(kind, "words")
+    attempts = Attempts(failure)
+    assert (run(attempts, 5), attempts.made) == (failure, 1)
+
+
+def test_R17_what_is_worth_it_is_tried_as_often_as_configured():
+    attempts = Attempts(BUSY)
+    assert (run(attempts, 1), attempts.made) == (BUSY, 2)
+
+
+def test_R17_without_retries_there_is_one_try():
+    attempts = Attempts(BUSY)
+    assert (run(attempts, 0), attempts.made) == (BUSY, 1)
+
+
+def test_R17_the_tries_end_with_the_first_success():
+    attempts = Attempts(BUSY, None)
+    assert (run(attempts, 5), attempts.made) == (None, 2)
+
+
+@pytest.mark.parametrize("error", [UnusableError("no tool"), Ended(15)])
+def test_R27_what_is_no_failure_of_the_scanner_goes_through_at_once(error):
+    attempts = Attempts(error)
+    with pytest.raises(type(error)) as raised:
+        run(attempts, 5)
+    assert (raised.value, attempts.made) == (error, 1)
+
+
+# Counts its associations in a file, and then cannot reach anybody.
+REFUSED_FINDSCU = """
+import sys
+if "--version" in sys.argv:
+    print("$dcmtk: findscu v3.6.7 2022-04-22 $")
+    sys.exit()
+with open({0!r}, "a") as file:
+    file.write("x")
+print("E: Association Request Failed: 0006:031c TCP Initialization Error: Connection refused", file=sys.stderr)
+sys.exit(2)
+"""
+
+
+def test_a_scanner_that_is_off_costs_one_attempt_a_pass_after_the_first(tmp_path):
+    site = Site(tmp_path, retries=1)
+    attempts = tmp_path / "attempts"
+    site.tool("findscu", REFUSED_FINDSCU.format(str(attempts)))
+    site.request(STUDY)
+    for made in ("xx", "xxx", "xxxx"):
+        assert site.move().returncode == 5
+        assert attempts.read_text() == made

@@ -1,0 +1,317 @@
+"""The state file: written in one step, readable by all, and nothing that a pass depends on."""
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner_mover.errors import UnusableError
+from scanner_mover.moment import Moment
+from scanner_mover.site.state import VERSION, State, load, save
+from scanner_mover.transfer.history import SeriesKnowledge, StudyKnowledge, from_json
+from tests.support import objects
+from tests.support.site import Site
+
+STUDY = "1.2.826.0.1.3680043.10.1561.30"
+SERIES = STUDY + ".1"
+
+SAVE_MUCH = """
+import sys
+from scanner_mover.errors import UnusableError
+from scanner_mover.site.state import State, save
+state = State()
+state.fault = "x" * 10000
+try:
+    save(state, sys.argv[1], sys.argv[2])
+except UnusableError as error:
+    print(error)
+"""
+BROKEN: list[bytes] = [
+    b"",
+    b"{",
+    b'{"version": 1',
+    b"[]",
+    b"null",
+    b'"text"',
+    b"\xff\xfe",
+    b"\0" * 100,
+    b"[" * 200_000,
+    b"9" * 5000,
+    b"{}",
+    json.dumps({"version": VERSION + 1, "requests": {}}).encode(),
+    json.dumps({"version": str(VERSION)}).encode(),
+]
+WRONG: list[dict[str, Any]] = [
+    {"last_pass": 5, "fault": [], "noted": {}, "requests": []},
+    {"last_pass": {"started": 5, "seconds": "x", "exit_status": []}, "noted": [1, None], "scanner_down": "yes"},
+    {"failed_pulls": "many", "images_received": [], "project": 5},
+]
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "moveFromScanner.state.json"
+
+
+def keep(state: State, path: Path) -> None:
+    save(state, str(path), str(path.with_name(".part")))
+
+
+def known() -> StudyKnowledge:
+    moment = Moment("boot", 12.5)
+    return StudyKnowledge(
+        outcome="waiting",
+        procedure="ended",
+        error="no answer",
+        seen="2026-01-31T10:00:00+01:00",
+        counts=[(SERIES, 3), (SERIES + "1", None)],
+        unchanged_since=moment,
+        over_age_since=moment,
+        series={SERIES: SeriesKnowledge(expected=3, received=2, pulled=True, error="broke off", moved=moment)},
+    )
+
+
+# The file
+
+
+def test_what_was_kept_is_what_is_loaded(path):
+    state = State()
+    state.fault, state.scanner_down, state.exit_status, state.seconds = "a fault \udcff", True, 5, 1.5
+    state.started = "2026-01-31T10:00:00+01:00"
+    assert state.new_among("requests", [str(path.parent)]) == [str(path.parent)]
+    state.requests = {STUDY: known().to_json()}
+    keep(state, path)
+    loaded, problem = load(str(path))
+    assert problem is None
+    assert vars(loaded) == json.loads(json.dumps(vars(state)))
+    assert from_json(loaded.requests[STUDY]) == known()
+
+
+def test_it_is_replaced_in_one_step(path):
+    keep(State(), path)
+    with path.open() as reader:
+        before = path.stat().st_ino
+        state = State()
+        state.fault = "a fault"
+        keep(state, path)
+        assert path.stat().st_ino != before
+        assert json.load(reader)["fault"] is None, "who reads the old one reads it to its end"
+    assert load(str(path))[0].fault == "a fault"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_one_that_can_be_written_by_half_leaves_the_old_one_and_no_part(path):
+    keep(State(), path)
+    done = subprocess.run(
+        ["prlimit", "--fsize=4096", sys.executable, "-c", SAVE_MUCH, str(path), str(path.with_name(".part"))],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"the state file {path} cannot be written: File too large\n", done
+    assert load(str(path))[1] is None
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_folder_in_its_place_is_named_and_no_part_is_left(path):
+    path.mkdir()
+    with pytest.raises(UnusableError, match=r"the state file .* cannot be written: Is a directory"):
+        keep(State(), path)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    with pytest.raises(UnusableError, match=r"the state file .* cannot be written: No such file or directory"):
+        save(State(), str(path.parent / "none" / "state"), str(path.parent / "none" / ".part"))
+
+
+def test_no_file_is_a_first_pass(path):
+    state, problem = load(str(path))
+    assert (vars(state), problem) == (vars(State()), None)
+
+
+def test_what_was_told_once_is_told_again_only_when_it_went_away_meanwhile(path, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.touch()
+    two.touch()
+    state = State()
+    assert state.new_among("requests", [str(one)]) == [str(one)]
+    assert state.new_among("requests", [str(one), str(two)]) == [str(two)]
+    assert state.new_among("mpps", [str(one)]) == [str(one)], "of another kind"
+    keep(state, path)
+    loaded, _ = load(str(path))
+    assert loaded.new_among("requests", [str(one), str(two)]) == []
+    assert loaded.new_among("requests", [str(two), str(tmp_path / "gone")]) == []
+    assert loaded.new_among("requests", [str(one), str(two)]) == [str(one)]
+
+
+@pytest.mark.parametrize("content", BROKEN, ids=lambda content: repr(content[:20]))
+def test_a_broken_one_is_as_none_and_says_so(path, content):
+    path.write_bytes(content)
+    state, problem = load(str(path))
+    assert vars(state) == vars(State())
+    assert problem is not None and str(path) in problem and problem.endswith("; going on without it")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(name=st.sampled_from(sorted(State().to_json())), value=json_values)
+def test_whatever_stands_in_it_it_can_be_loaded_and_kept_again(tmp_path_factory, name, value):
+    path = tmp_path_factory.getbasetemp() / "any.state.json"
+    path.write_text(json.dumps({**State().to_json(), name: value}))
+    state, _ = load(str(path))
+    state.new_among("requests", [str(path)])
+    keep(state, path)
+    loaded, problem = load(str(path))
+    assert problem is None and loaded.new_among("requests", [str(path.parent)]) == [str(path.parent)]
+
+
+names_of_study, names_of_series = sorted(vars(StudyKnowledge())), sorted(vars(SeriesKnowledge()))
+
+
+@given(name=st.sampled_from(names_of_study), value=json_values)
+def test_whatever_stands_in_the_memory_of_a_study_it_is_read_or_none(name, value):
+    read = from_json({**known().to_json(), name: value})
+    assert read is None or isinstance(read, StudyKnowledge)
+
+
+@given(name=st.sampled_from(names_of_series), value=json_values)
+def test_whatever_stands_in_the_memory_of_a_series_it_is_read_or_none(name, value):
+    memory = known().to_json()
+    memory["series"][SERIES][name] = value
+    read = from_json(memory)
+    assert read is None or isinstance(read, StudyKnowledge)
+
+
+@pytest.mark.parametrize("moment", [["boot", 10**400], ["boot", "x"], ["boot"], [1, 2], "ab", {}, [], 5, True])
+def test_a_moment_that_is_none_is_no_memory(moment):
+    assert from_json({**known().to_json(), "over_age_since": moment}) is None
+
+
+@pytest.mark.parametrize("memory", [None, [], {}, "x", 5, {"series": []}, {"series": {STUDY: []}}])
+def test_a_memory_of_a_wrong_form_is_none(memory):
+    assert from_json(memory) is None
+
+
+# A pass
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o022, 0o000])
+def test_all_may_read_it_whatever_the_umask(tmp_path, umask):
+    site = Site(tmp_path)
+    for _ in range(2):
+        assert site.move(umask=umask).returncode == 0
+        assert stat.S_IMODE(site.state_file.stat().st_mode) == 0o644
+
+
+def test_it_says_what_the_last_pass_was(tmp_path):
+    site = Site(tmp_path, project="LAB")
+    site.request(STUDY)
+    assert site.move().returncode == 5
+    state = site.state()
+    assert (state["project"], state["last_pass"]["exit_status"], state["scanner_down"]) == ("LAB", 5, True)
+    assert str(site.scanner_port) in state["fault"]
+    (site.data / "active-scans" / STUDY).unlink()
+    assert site.move().returncode == 0
+    state = site.state()
+    assert (state["last_pass"]["exit_status"], state["scanner_down"], state["fault"]) == (0, False, None)
+    assert state["requests"] == {}
+
+
+@pytest.mark.parametrize("content", BROKEN, ids=lambda content: repr(content[:20]))
+def test_with_a_broken_one_the_pass_goes_on_and_says_so(tmp_path, content):
+    site = Site(tmp_path)
+    site.state_file.parent.mkdir(parents=True)
+    site.state_file.write_bytes(content)
+    done = site.move()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    said, switch = site.messages()
+    assert str(site.state_file) in said and said.endswith("; going on without it")
+    assert switch == "move enabled, start getScans"
+    assert site.state()["version"] == VERSION
+
+
+@pytest.mark.parametrize("content", WRONG, ids=["wrong kinds", "wrong kinds within", "wrong counts"])
+def test_with_values_of_a_wrong_kind_the_pass_goes_on(tmp_path, content):
+    site = Site(tmp_path)
+    site.state_file.parent.mkdir(parents=True)
+    site.state_file.write_text(json.dumps({**State().to_json(), **content}))
+    site.request(STUDY)
+    done = site.move()
+    assert done.returncode == 5 and done.stderr.count("\n") == 1
+    assert site.state()["requests"][STUDY]["outcome"] == "error"
+
+
+def test_with_a_broken_memory_of_a_study_the_pass_goes_on_and_says_so(tmp_path):
+    site = Site(tmp_path)
+    site.state_file.parent.mkdir(parents=True)
+    site.state_file.write_text(json.dumps({**State().to_json(), "requests": {STUDY: {"series": 5}}}))
+    site.request(STUDY)
+    assert site.move().returncode == 5
+    assert any(str(site.state_file) in message and STUDY in message for message in site.messages())
+    assert from_json(site.state()["requests"][STUDY]) is not None
+
+
+def test_a_lost_one_is_no_fault(tmp_path):
+    site = Site(tmp_path)
+    assert site.move().returncode == 0
+    site.state_file.unlink()
+    done = site.move()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert site.messages() == ["move enabled, start getScans"] * 2
+
+
+def test_with_a_folder_in_its_place_the_pass_goes_on_and_exits_4(tmp_path):
+    site = Site(tmp_path)
+    site.state_file.mkdir(parents=True)
+    site.request(STUDY)
+    done = site.move()
+    assert done.returncode == 4
+    assert str(site.state_file) in done.stderr
+    assert f"PROCESS: {site.data / 'active-scans' / STUDY}" in site.messages()
+
+
+def test_a_part_that_a_killed_pass_left_is_removed(tmp_path):
+    site = Site(tmp_path)
+    assert site.move().returncode == 0
+    left = site.state_file.with_name(".moveFromScanner.work.0123456789abcdef")
+    left.write_text("{")
+    other = site.state_file.with_name(".moveFromScannerLAB.work.0123456789abcdef")
+    other.write_text("{")
+    assert site.move().returncode == 0
+    assert (left.exists(), other.exists()) == (False, True)
+
+
+def test_it_holds_no_patient(tmp_path):
+    site = Site(tmp_path)
+    site.request(STUDY, content=b"Doe^Jane")
+    site.mpps(STUDY)
+    site.mpps(STUDY, name="second", ended=False)
+    (site.data / "scanner" / "unreadable").write_bytes(b"Doe^Jane")
+    assert site.move().returncode == 5
+    text = site.state_file.read_text()
+    assert STUDY in text
+    for patient in (objects.PATIENT_NAME, objects.PATIENT_ID, "Doe"):
+        assert patient not in text
+
+
+def test_it_holds_no_patient_whom_somebody_named_a_file_after(tmp_path):
+    site = Site(tmp_path)
+    site.request("Doe^Jane.txt")
+    site.request(STUDY)
+    (site.data / "scanner" / "Roe^Richard.mpps").write_bytes(b"unreadable")
+    assert site.move().returncode == 5
+    assert site.move().returncode == 5
+    assert len([message for message in site.messages() if "Doe^Jane" in message]) == 1
+    assert len([message for message in site.messages() if "Roe^Richard" in message]) == 1
+    text = site.state_file.read_text()
+    assert "Doe" not in text and "Roe" not in text
