@@ -45,17 +45,17 @@ def move_from_scanner() -> None:
     signals.before_install()
     from scanner_mover.commands.move import run
     from scanner_mover.display.output import keep_standard_streams, say
-    from scanner_mover.errors import OK, USAGE
+    from scanner_mover.errors import ExitStatus
     from scanner_mover.transfer.one_pass import Options
 
     keep_standard_streams()
     program, *arguments = sys.argv
     if arguments in (["-h"], ["--help"]):
         print(_HELP, end="")
-        sys.exit(OK)
+        sys.exit(ExitStatus.OK)
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         say("usage: moveFromScanner.sh [PROJECT]")
-        sys.exit(USAGE)
+        sys.exit(ExitStatus.USAGE)
     sys.exit(run(Options(project=arguments[0] if arguments else None), program))
 
 

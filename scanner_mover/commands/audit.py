@@ -7,7 +7,7 @@ import sys
 
 from scanner_mover.config import Settings
 from scanner_mover.display.output import printing, say
-from scanner_mover.errors import OK, SCANNER, UnusableError, UsageError, reason
+from scanner_mover.errors import ExitStatus, UnusableError, UsageError, reason
 from scanner_mover.scanner.advice import advice
 from scanner_mover.site.folders import DataFolders
 from scanner_mover.transfer.audit import AuditedStudy, audit, closed_studies, request_again
@@ -30,7 +30,7 @@ def run(settings: Settings, *, since: str | None, request: bool, as_json: bool) 
     failures = [study.failure for study in studies if study.failure is not None]
     for text in dict.fromkeys(advice(failure, settings) for failure in failures):
         say(text)
-    return SCANNER if failures else OK
+    return ExitStatus.SCANNER if failures else ExitStatus.OK
 
 
 def _print(studies: list[AuditedStudy], lost: list[AuditedStudy], as_json: bool) -> None:

@@ -3,7 +3,7 @@
 import sys
 
 from scanner_mover.commands.checks import check
-from scanner_mover.errors import ATTENTION, OK
+from scanner_mover.errors import ExitStatus
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.text import printable
 
@@ -20,4 +20,4 @@ def run(file: str, project: str, server: ServerFolders) -> int:
         word = Text("ok   ", style="green") if finding.ok else Text("fix: ", style="bold red")
         console.print(Text.assemble(word, printable(finding.text)))
         sys.stdout.flush()
-    return ATTENTION if attention else OK
+    return ExitStatus.ATTENTION if attention else ExitStatus.OK

@@ -8,7 +8,7 @@ import time
 from types import FrameType
 
 from scanner_mover import signals
-from scanner_mover.errors import OK, Ended, LockHeldError, UsageError
+from scanner_mover.errors import Ended, ExitStatus, LockHeldError, UsageError
 from scanner_mover.transfer.one_pass import OnePass, Options
 
 
@@ -38,7 +38,7 @@ def keep_running(options: Options, program: str, every_seconds: float) -> int:
             due += every_seconds * max(1.0, missed)
             time.sleep(max(0.0, due - now))
     except Ended:
-        return OK
+        return ExitStatus.OK
     finally:
         systemd.stopping()
 

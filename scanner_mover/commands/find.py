@@ -15,7 +15,7 @@ from scanner_mover.config import Settings
 from scanner_mover.dates import date_range
 from scanner_mover.dicom import is_uid
 from scanner_mover.display.output import printing, say
-from scanner_mover.errors import OK, SCANNER, UnusableError, UsageError, reason
+from scanner_mover.errors import ExitStatus, UnusableError, UsageError, reason
 from scanner_mover.scanner.advice import advice
 from scanner_mover.scanner.search import Answer, Row, Wanted, find
 from scanner_mover.site.folders import DataFolders
@@ -62,8 +62,8 @@ def _run(options: Options) -> int:
     if answer.failure is not None:
         cut = f"the answer was cut short after {len(answer.rows)}: " if answer.rows else ""
         say(cut + advice(answer.failure, settings))
-        return SCANNER
-    return OK
+        return ExitStatus.SCANNER
+    return ExitStatus.OK
 
 
 def _wanted(options: Options) -> Wanted:

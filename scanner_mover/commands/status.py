@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scanner_mover import config
 from scanner_mover.commands.error_handler import command
 from scanner_mover.display.output import printing, say
-from scanner_mover.errors import ATTENTION, OK, UsageError
+from scanner_mover.errors import ExitStatus, UsageError
 from scanner_mover.site.folders import ServerFolders, find_server_dir
 from scanner_mover.transfer.overview import look
 
@@ -73,5 +73,5 @@ def _run(options: Options, program: str) -> int:
     # A pass that is running now may take longer than that: to end it for its health would end it again and again.
     if most is not None and not overview.running and (age is None or age > most):
         say("there never was a pass" if age is None else f"the last pass is {age:.0f} seconds old: does cron run us?")
-        return ATTENTION
-    return OK
+        return ExitStatus.ATTENTION
+    return ExitStatus.OK

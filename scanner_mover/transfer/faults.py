@@ -3,7 +3,7 @@
 A plain module: a pass with nothing to do can have a fault too, such as a log that cannot be written.
 """
 
-from scanner_mover.errors import OK, SCANNER, UNUSABLE
+from scanner_mover.errors import ExitStatus
 
 _MOST_TOLD = 3
 
@@ -20,16 +20,16 @@ class Faults:
 
     def unusable(self, text: str) -> None:
         """Note that a tool, a folder or a disk cannot be used."""
-        self.add(text, UNUSABLE)
+        self.add(text, ExitStatus.UNUSABLE)
 
     def scanner(self, text: str) -> None:
         """Note that the scanner could not be asked or a retrieve failed."""
-        self.add(text, SCANNER)
+        self.add(text, ExitStatus.SCANNER)
 
     @property
     def exit_status(self) -> int:
         """4 before 5: what is wrong here keeps us from telling what is wrong there."""
-        return min(self._texts.values(), default=OK)
+        return min(self._texts.values(), default=ExitStatus.OK)
 
     def line(self) -> str | None:
         """All faults in one line; None when there is none."""

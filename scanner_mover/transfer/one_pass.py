@@ -16,7 +16,7 @@ from scanner_mover import clock, config, signals
 from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid
 from scanner_mover.display.output import printing, say
-from scanner_mover.errors import SCANNER, ConfigurationError, Ended, LockHeldError, UnusableError, UsageError, reason
+from scanner_mover.errors import ConfigurationError, Ended, ExitStatus, LockHeldError, UnusableError, UsageError, reason
 from scanner_mover.scanner.progress import Watcher
 from scanner_mover.site import state
 from scanner_mover.site.folders import DataFolders, ServerFolders, find_server_dir, is_switched_on, staging_left
@@ -308,7 +308,7 @@ class OnePass:
         kept.project = self._project
         kept.fault = self._fault(old, exit_status)
         kept.scanner_fault = kept.fault is not None and (
-            self._faults.exit_status == SCANNER or (kept.scanner_fault and kept.fault == old)
+            self._faults.exit_status == ExitStatus.SCANNER or (kept.scanner_fault and kept.fault == old)
         )
         kept.started = clock.iso(self._started)
         kept.seconds = round(time.monotonic() - self._began, 3)

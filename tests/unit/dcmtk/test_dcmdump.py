@@ -11,9 +11,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from scanner_mover.dcmtk.dcmdump import NOTHING_SAID, Dump, Element, dump, parse, parse_element, unquote
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
 from scanner_mover.dcmtk.tool import Toolbox
-from tests.unit.dcmtk import NEEDED, VERSIONS, sample
 from tests.support.objects import dumped_series
 from tests.support.site import fake_tool, real_tools
+from tests.unit.dcmtk import NEEDED, VERSIONS, sample
 
 STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, END_TIME = "0020,000d", "0020,000e", "0040,0251"
 SCHEDULED = ("0040,0270",)

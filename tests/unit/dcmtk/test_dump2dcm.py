@@ -19,8 +19,8 @@ from scanner_mover.dcmtk.dump2dcm import (
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError
-from tests.unit.dcmtk import VERSIONS, sample
 from tests.support.site import fake_tool, real_tools
+from tests.unit.dcmtk import VERSIONS, sample
 
 STUDY = "1.2.826.0.1.3680043.10.1561.11"
 SERIES = STUDY + ".1"

@@ -15,11 +15,11 @@ from scanner_mover.dcmtk.failure import Kind
 from scanner_mover.dcmtk.findscu import Asked, Found, find, parse
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
-from tests.unit.dcmtk import NEEDED, VERSIONS, sample
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.objects import dumped_series
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.site import fake_tool, real_tools
+from tests.unit.dcmtk import NEEDED, VERSIONS, sample
 
 STUDY = "1.2.826.0.1.3680043.10.1561.11"
 SUCCESS = "Success"

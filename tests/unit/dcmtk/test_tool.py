@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from scanner_mover.dcmtk.tool import Toolbox, find_tools, version
 from scanner_mover.errors import Ended, UnusableError
 from scanner_mover.site.lock import Lock
-from tests.unit.dcmtk import VERSIONS, sample
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.objects import dumped_series, uid
 from tests.support.site import Site, fake_tool, is_running, real_tools, wait_until
+from tests.unit.dcmtk import VERSIONS, sample
 
 ANSWERS_NOTHING = "pass"
 TELLS_ITS_STATE = """
