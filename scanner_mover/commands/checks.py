@@ -16,9 +16,9 @@ from scanner_mover.config import Settings
 from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
 from scanner_mover.dcmtk.echoscu import echo
-from scanner_mover.dcmtk.failure import Kind
 from scanner_mover.dcmtk.tool import TOOLS, Toolbox, find_tools, version
 from scanner_mover.errors import ConfigurationError, ScannerMoverError, UnusableError, reason
+from scanner_mover.failures import NO_CONNECTION
 from scanner_mover.scanner.advice import advice
 from scanner_mover.scanner.inventory import Asker
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on
@@ -301,7 +301,7 @@ def _scanner(settings: Settings) -> Findings:
     failure = echo(tools, settings)
     if failure is not None:
         yield _fix(f"C-ECHO: {advice(failure, settings)}")
-        if failure.kind is Kind.UNREACHABLE:
+        if failure.kind in NO_CONNECTION:
             return
     else:
         yield _ok("the scanner answers a C-ECHO")

@@ -6,8 +6,8 @@ import math
 
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import failure, tls
-from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import Run
+from scanner_mover.failures import Failure, Kind
 
 
 def options(settings: Settings) -> list[str]:

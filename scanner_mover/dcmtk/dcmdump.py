@@ -5,6 +5,7 @@ each element found, with the path of the sequences that it stands in. `+Qn` writ
 `&#N;`, so a value never breaks a line.
 """
 
+import enum
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,6 @@ from scanner_mover.dcmtk.tool import Toolbox
 # The kernel takes an argument list of 2 MB; names are far shorter than this allows.
 _FILES_A_CALL = 1000
 _STALL_SECONDS = 60.0
-
-#: The error of a file of which dcmdump, ended or not started on it, said nothing.
-NOTHING_SAID = "dcmdump said nothing of it"
 
 OPTIONS = ("+F", "+Qn", "-Un", "+p")
 
@@ -28,6 +26,15 @@ _ELEMENT = re.compile(
 _COMMENT = re.compile(r"# +(?:[0-9]+|u/l), *[0-9]+ [^\[\]]*")
 _QUOTED = re.compile(r"&(?:#([0-9]{1,3})|(amp|lt|gt|quot|apos));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+
+
+class Unread(enum.Enum):
+    """Why a file could not be read to its end."""
+
+    BROKEN = "dcmdump found that it is not whole, or is no DICOM file"
+    TIMED_OUT = "dcmdump took longer than its limit"
+    CRASHED = "dcmdump crashed"
+    NOTHING_SAID = "dcmdump said nothing of it"
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,12 @@ class Element:
 
 @dataclass
 class Dump:
-    """What dcmdump printed of one file; `error` when it could not read the file to its end."""
+    """What dcmdump printed of one file; `error` when it could not read the file to its end, and `words` of why."""
 
     file: str
     elements: list[Element] = field(default_factory=list)
-    error: str | None = None
+    error: Unread | None = None
+    words: str = ""
 
     def all(self, tag: str, path: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The values of every element TAG that stands in the sequences PATH (none: at the top)."""
@@ -125,7 +133,8 @@ def parse(out: Iterable[str], err: Iterable[str]) -> list[Dump]:
     for dump in dumps:
         for line in complaints:
             if line.endswith(f": reading file: {dump.file}"):
-                dump.error = line.removesuffix(f": reading file: {dump.file}").removeprefix("E: dcmdump: ")
+                dump.error = Unread.BROKEN
+                dump.words = line.removesuffix(f": reading file: {dump.file}").removeprefix("E: dcmdump: ")
     return dumps
 
 
@@ -161,7 +170,7 @@ def dump(
 
     for start in range(0, len(usable), _FILES_A_CALL):
         read(usable[start : start + _FILES_A_CALL])
-    return [found.get(name, Dump(name, error=NOTHING_SAID)) for name in names]
+    return [found.get(name, Dump(name, error=Unread.NOTHING_SAID, words=Unread.NOTHING_SAID.value)) for name in names]
 
 
 def _is_text(name: str) -> bool:

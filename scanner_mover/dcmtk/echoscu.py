@@ -4,8 +4,8 @@ import re
 
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk.association import address, options, said, stall_seconds, trouble, whole_seconds
-from scanner_mover.dcmtk.failure import Failure
 from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.failures import Failure
 
 _SUCCESS = re.compile(r"I: Received Echo Response \(Success\)")
 

@@ -1,41 +1,15 @@
-"""What went wrong between us and the scanner: the kinds that differ in what helps, read from the tools' own words.
+"""The kind of a failure between us and the scanner, read from the tools' own words.
 
 Status words are those that findscu and movescu print for the codes of DICOM PS3.4 tables C.4-1 and C.4-2; the words
 for associations are those of PS3.8 section 9.3.4 and of DCMTK's conditions.
 """
 
-import enum
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from scanner_mover.failures import Failure, Kind
 
-class Kind(enum.Enum):
-    """Kinds of failure; `retry` has the decision what is done about each."""
-
-    UNREACHABLE = "no connection"
-    BUSY = "the association was rejected for now"
-    REJECTED = "the association was rejected for good"
-    INSECURE = "no secure connection (TLS)"
-    UNSUPPORTED = "the scanner does not offer the service"
-    INTERRUPTED = "the association broke off, or an answer did not come or could not be read"
-    STALLED = "ended by us: no progress"
-    OUT_OF_RESOURCES = "the scanner is out of resources"
-    PARTIAL = "some images could not be sent"
-    UNKNOWN_DESTINATION = "the scanner does not know where to send images"
-    REFUSED = "the scanner refused or failed the request"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One failure: its kind, and the tool's or the scanner's own words."""
-
-    kind: Kind
-    text: str
-
-
-#: The scanner took the connection and closed it at once.
-HUNG_UP = "Association Request Failed: Peer aborted Association (or never connected)"
+_HUNG_UP = "Association Request Failed: Peer aborted Association (or never connected)"
 
 _TROUBLE = re.compile(r"[EF]: (?:[0-9a-f]{4}:[0-9a-f]{4} )?(.*\S)")
 # A query file's name is another in each pass, and a fault must be told with the same words while it is the same.
@@ -70,11 +44,13 @@ def of_status(status: str) -> Failure | None:
 def of_lines(lines: Iterable[str]) -> Failure:
     """The failure that the error lines of a tool tell of, when a final status did not come."""
     texts = [_FILE.sub(r"\1", _CODE.sub("", found[1])) for line in lines if (found := _TROUBLE.fullmatch(line))]
-    text = _RESET.sub(HUNG_UP, " ".join(texts[:5])) or "no final status came"
+    text = _RESET.sub(_HUNG_UP, " ".join(texts[:5])) or "no final status came"
     if "Association Request Failed" in text and re.search("TLS|OpenSSL", text):
         kind = Kind.INSECURE
     elif "Rejected" in text:
         kind = Kind.BUSY if "Transient" in text else Kind.REJECTED
+    elif text == _HUNG_UP:
+        kind = Kind.HUNG_UP
     elif "TCP Initialization Error" in text or "Association Request Failed" in text:
         kind = Kind.UNREACHABLE
     elif "No Acceptable Presentation Context" in text or "No presentation context" in text:

@@ -14,8 +14,8 @@ from scanner_mover.config import Settings
 from scanner_mover.dcmtk import dcmdump, failure
 from scanner_mover.dcmtk.association import address, options, said, stall_seconds, trouble, whole_seconds
 from scanner_mover.dcmtk.dcmdump import Dump
-from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import Run, Toolbox, version
+from scanner_mover.failures import Failure, Kind
 
 # Answers that never end are cut off after so many times the limit of one: an hour, by default.
 _MOST_LIMITS = 60

@@ -18,9 +18,9 @@ from typing import Any
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import failure
 from scanner_mover.dcmtk.association import address, options, said, trouble
-from scanner_mover.dcmtk.failure import Failure
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
+from scanner_mover.failures import Failure
 
 # Responses without an image are patiently heard for so many times the limit of one, if it is us who receive.
 _MOST_LIMITS = 10

@@ -1,7 +1,7 @@
 """A failure between us and the scanner as one line for the person on call: what is wrong, and what to do."""
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk.failure import HUNG_UP, Failure, Kind
+from scanner_mover.failures import Failure, Kind
 
 
 def advice(failure: Failure, settings: Settings) -> str:
@@ -9,7 +9,7 @@ def advice(failure: Failure, settings: Settings) -> str:
     scanner = f"scanner {settings.called_ae_title} at {settings.host}:{settings.port}"
     own = settings.calling_ae_title
     port = f"port {settings.receive_port}" if settings.receive else "the port of the program that receives"
-    if failure.text == HUNG_UP:
+    if failure.kind is Kind.HUNG_UP:
         what = "hangs up at once"
         if settings.tls is None:
             todo = "does SCANNERPORT take TLS only? then set SCANNER_MOVER.tls; else the scanner's log says why"

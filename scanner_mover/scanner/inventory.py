@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import findscu
 from scanner_mover.dcmtk.dump2dcm import Query, images_of_series, series_of_study
-from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.findscu import Found
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.dicom import (
@@ -18,6 +17,7 @@ from scanner_mover.dicom import (
     STUDY_INSTANCE_UID,
     is_uid,
 )
+from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules import expected_images
 from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.scanner.retry import ends_the_pass, is_worth_another_try, with_retries

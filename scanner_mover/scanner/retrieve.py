@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import movescu
 from scanner_mover.dcmtk.dump2dcm import Query
-from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.movescu import Moved
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import Ended, ScannerMoverError, UnusableError, reason
+from scanner_mover.failures import Failure, Kind
 from scanner_mover.scanner.progress import Watcher
 from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.scanner.retry import ends_the_pass, is_worth_another_try, with_retries

@@ -24,15 +24,14 @@ from typing import TypeVar
 
 import tenacity
 
-from scanner_mover.dcmtk.failure import Failure, Kind
+from scanner_mover.failures import NO_CONNECTION, Failure, Kind
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 _MOST_JITTER_SECONDS = 0.5
 
-_AGAIN_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.BUSY, Kind.INTERRUPTED, Kind.OUT_OF_RESOURCES}
-_NOTHING_ELSE_IN_THIS_PASS = {
-    Kind.UNREACHABLE,
+_AGAIN_IN_THIS_PASS = NO_CONNECTION | {Kind.BUSY, Kind.INTERRUPTED, Kind.OUT_OF_RESOURCES}
+_NOTHING_ELSE_IN_THIS_PASS = NO_CONNECTION | {
     Kind.REJECTED,
     Kind.INSECURE,
     Kind.UNSUPPORTED,

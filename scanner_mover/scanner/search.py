@@ -11,9 +11,9 @@ from scanner_mover.config import Settings
 from scanner_mover.dcmtk import findscu, tls
 from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.dump2dcm import Query
-from scanner_mover.dcmtk.failure import Failure
 from scanner_mover.dcmtk.tool import Toolbox, find_tools
 from scanner_mover.dicom import SPECIFIC_CHARACTER_SET
+from scanner_mover.failures import Failure
 from scanner_mover.scanner.charset import decode
 from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.scanner.retry import with_retries

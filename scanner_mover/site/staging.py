@@ -190,7 +190,7 @@ class Receiver:
                 return
             newest = _newest(staging, names)
             dump = self._read(staging, [newest])[0]
-            if dump.error == dcmdump.NOTHING_SAID:
+            if dump.error not in (None, dcmdump.Unread.BROKEN):
                 return  # it could not be looked at, which says nothing of it
             if dump.error is not None or _is_image_without_pixels(dump):
                 os.unlink(os.path.join(staging, newest))
@@ -291,7 +291,7 @@ def _asked_in(staging: str) -> tuple[str | None, frozenset[str]]:
 def _problem(dump: Dump) -> str | None:
     """Why the file of DUMP is not a whole image that is what it claims to be; None when it is."""
     if dump.error is not None:
-        return f"it is not whole: {dump.error}"
+        return f"it is not whole: {dump.words}"
     uids = {tag: dump.one(tag) for tag in (SOP_INSTANCE_UID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID)}
     for tag, uid in uids.items():
         if uid is None or not is_uid(uid):

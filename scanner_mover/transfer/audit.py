@@ -14,9 +14,9 @@ from typing import Any
 from scanner_mover import rules
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import tls
-from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import find_tools
 from scanner_mover.dicom import is_uid
+from scanner_mover.failures import Failure, Kind
 from scanner_mover.scanner.inventory import Asker, FoundSeries, SeriesAnswer
 from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.images import image_names

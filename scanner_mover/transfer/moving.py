@@ -8,10 +8,10 @@ from dataclasses import replace
 from scanner_mover import clock, rules
 from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.dump2dcm import Query, move_of_series, moves_of_images
-from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.dcmtk.tool import find_tools
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError
+from scanner_mover.failures import NO_CONNECTION, Failure, Kind
 from scanner_mover.moment import Moment
 from scanner_mover.rules import Outcome, Procedure, SeriesFacts
 from scanner_mover.scanner.advice import advice
@@ -93,7 +93,7 @@ class _Pass:
                 self._log(str(error))
                 study.error, outcome = str(error), Outcome.ERROR
             reports.append(self._report(study, outcome))
-        down = self._asker.ended_by is not None and self._asker.ended_by.kind is Kind.UNREACHABLE
+        down = self._asker.ended_by is not None and self._asker.ended_by.kind in NO_CONNECTION
         return reports, down
 
     def _in_order(self) -> list[Request]:

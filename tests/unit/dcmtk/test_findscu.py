@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
-from scanner_mover.dcmtk.failure import Kind
 from scanner_mover.dcmtk.findscu import Asked, Found, find, parse
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
+from scanner_mover.failures import Kind
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.objects import dumped_series
 from tests.support.ports import LOOPBACK, free_port

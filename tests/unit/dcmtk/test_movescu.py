@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import movescu
 from scanner_mover.dcmtk.dump2dcm import make_query_file, move_of_series
-from scanner_mover.dcmtk.failure import Kind
 from scanner_mover.dcmtk.movescu import Moved, move, parse
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
+from scanner_mover.failures import Kind
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.objects import dumped_series
 from tests.support.ports import LOOPBACK, free_port

@@ -2,8 +2,8 @@
 
 import pytest
 
-from scanner_mover.dcmtk.failure import Failure, Kind
 from scanner_mover.errors import Ended, UnusableError
+from scanner_mover.failures import Failure, Kind
 from scanner_mover.scanner.retry import ends_the_pass, is_worth_another_try, with_retries
 from tests.support.site import Site
 
@@ -12,12 +12,14 @@ STUDY = "1.2.826.0.1.3680043.10.1561.17"
 # kind: (another try in this pass, the end of this pass)
 POLICY = {
     Kind.UNREACHABLE: (True, True),
+    Kind.HUNG_UP: (True, True),
     Kind.BUSY: (True, False),
     Kind.REJECTED: (False, True),
     Kind.INSECURE: (False, True),
     Kind.UNSUPPORTED: (False, True),
     Kind.INTERRUPTED: (True, False),
     Kind.STALLED: (False, False),
+    Kind.LIMIT: (False, False),
     Kind.OUT_OF_RESOURCES: (True, False),
     Kind.PARTIAL: (False, False),
     Kind.UNKNOWN_DESTINATION: (False, True),
