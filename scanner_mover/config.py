@@ -1,41 +1,29 @@
-"""`config.json` and the site in it: one frozen Settings (R1 to R4, and the table of options in the README).
+"""`config.json` and the site in it, read into one Settings (R1 to R4, R43).
 
-A plain module without dataclasses: every pass reads the configuration, also the one that has nothing to do.
+A plain module without dataclasses: every pass reads the configuration, also one that has nothing to do.
 """
 
+import errno
 import json
-import math
 import os
 import re
+import stat
 from typing import Any, NamedTuple
 
-from scanner_mover.errors import ConfigurationError, UsageError, reason
+from scanner_mover import config_values as values
+from scanner_mover.config_values import Place
+from scanner_mover.config_values import Tls as Tls
+from scanner_mover.errors import ConfigurationError, UnknownProjectError, UsageError, reason
 
 DEFAULT_FILE = "/data/config/config.json"
 DEFAULT_PROJECT = "ABCD"
+DEFAULT_DATA_DIR = "/data"
 KEYS = ("DATADIR", "SCANNERIP", "SCANNERPORT", "SCANNERAETITLE", "DICOMAETITLE", "DICOMPORT")
 
-# A host that DCMTK takes for an option (`-`) or for a file of options (`@`) is none.
-_HOST = re.compile(r"[^\s\x00-\x1f\x7f@-][^\s\x00-\x1f\x7f]*")
 _PROJECT = re.compile(r"(?!.*\.work\.)[^/\x00-\x1f\x7f.-][^/\x00-\x1f\x7f]*")
-
-
-# DCMTK's names of its security profiles, but for `aes` and `null`, which protect too little. Which of these a tool has
-# depends on its version.
-_PROFILES = ("bcp195", "bcp195-nd", "bcp195-ex", "8996", "8996-mod")
-
-
-class Tls(NamedTuple):
-    """TLS to the scanner: absolute paths of files in PEM format, and DCMTK's security profile (None: its default).
-
-    `place` is the file and the key that it comes from, for the one line of an error.
-    """
-
-    place: str
-    key: str
-    certificate: str
-    authorities: str
-    profile: str | None = None
+_PROJECTS_SHOWN = 10
+# How alike two words must be for one to be a slip of the other: DATDIR is, another program's DICOMIP is not.
+_ALIKE = 0.85
 
 
 class Settings(NamedTuple):
@@ -52,15 +40,21 @@ class Settings(NamedTuple):
     receive: bool = False
     settle_seconds: float = 5
     repull_after_seconds: float = 120
+    repull_at_most_seconds: float = 3600
     quiet_seconds: float = 60
     give_up_after_seconds: float = 86400
+    no_mpps_after_seconds: float | None = None
     retries: int = 2
     connect_timeout_seconds: float = 10
     response_timeout_seconds: float = 60
-    retrieve_stall_seconds: float = 120
+    retrieve_stall_seconds: float = 300
     associations: int = 1
     max_pdu: int | None = None
     reserve_bytes: int = 1 << 30
+    modalities: tuple[str, ...] | None = None
+    on_finished: tuple[str, ...] | None = None
+    on_failed: tuple[str, ...] | None = None
+    on_fault: tuple[str, ...] | None = None
     file_mode: int | None = None
     directory_mode: int | None = None
     group: int | None = None
@@ -87,14 +81,15 @@ def load(
     settle_seconds: float | None = None,
     give_up_after_seconds: float | None = None,
 ) -> Settings:
-    """Read FILE for PROJECT; the keyword arguments are the command line's and win over it.
+    """Read FILE for PROJECT; the keyword arguments are those of the command line, which override FILE.
 
-    Raises ConfigurationError with one line that names the file and the key.
+    Raises UnknownProjectError when FILE has no such project, and ConfigurationError for everything else that is wrong,
+    with one line that names the file and the key.
     """
     where, keys, given = _keys(file, project)
     options: dict[str, Any] = {}
     for place, object_ in given:
-        options |= _options(place, object_)
+        options |= values.options(place, object_)
     for name, value in (
         ("receive", receive),
         ("settle_seconds", settle_seconds),
@@ -102,35 +97,24 @@ def load(
     ):
         if value is not None:
             options[name] = value
-    receives = options.get("receive", False)
-    return Settings(
+    _check_for_slips(where, keys)
+    settings = Settings(
         project=project,
         file=file,
-        data_dir=_data_dir(where, keys, default=None if where.prefix else "/data"),
-        host=_host(where, keys),
-        port=_port(where, keys, "SCANNERPORT"),
-        called_ae_title=_ae_title(where, keys, "SCANNERAETITLE"),
-        calling_ae_title=_ae_title(where, keys, "DICOMAETITLE"),
-        receive_port=_port(where, keys, "DICOMPORT") if receives else None,
+        data_dir=values.data_dir(where, keys, default=None if where.prefix else DEFAULT_DATA_DIR),
+        host=values.host(where, keys),
+        port=values.port(where, keys, "SCANNERPORT"),
+        called_ae_title=values.ae_title(where, keys, "SCANNERAETITLE"),
+        calling_ae_title=values.ae_title(where, keys, "DICOMAETITLE"),
+        receive_port=values.port(where, keys, "DICOMPORT") if options.get("receive", False) else None,
         **options,
     )
-
-
-def _keys(file: str, project: str) -> tuple["_Place", dict[str, Any], list[tuple["_Place", dict[str, Any]]]]:
-    """The object that holds the keys of PROJECT, where it stands, and the objects whose SCANNER_MOVER counts."""
-    top = _read(file)
-    if project == DEFAULT_PROJECT:
-        return _Place(file), top, [(_Place(file), top)]
-    sites = top.get("SITES")
-    if not isinstance(sites, dict) or not isinstance(sites.get(project), dict):
-        raise _Place(file).error(f"SITES.{project}", "is missing")
-    site = _Place(file, f"SITES.{project}.")
-    return site, sites[project], [(_Place(file), top), (site, sites[project])]
+    _check_no_mpps_after(settings, given)
+    return settings
 
 
 def sources(file: str, project: str) -> dict[str, str]:
-    """Where each value of `load` comes from: for each key the name of the key in FILE; one that is not there is left
-    out, it has its default.
+    """Where in FILE each value of `load` stands, for each key; a key that is not there is left out, it has its default.
 
     Raises ConfigurationError when FILE cannot be read.
     """
@@ -148,9 +132,7 @@ def projects(file: str) -> list[str]:
 
     Raises ConfigurationError when FILE cannot be read.
     """
-    sites = _read(file).get("SITES")
-    named = [name for name, keys in sites.items() if isinstance(keys, dict)] if isinstance(sites, dict) else []
-    return [DEFAULT_PROJECT, *named]
+    return [DEFAULT_PROJECT, *_sites(_read(file))]
 
 
 def site_keys(file: str, name: str) -> dict[str, Any]:
@@ -158,29 +140,67 @@ def site_keys(file: str, name: str) -> dict[str, Any]:
 
     Raises ConfigurationError when FILE cannot be read.
     """
-    sites = _read(file).get("SITES")
-    keys = sites.get(name) if isinstance(sites, dict) else None
-    return keys if isinstance(keys, dict) else {}
+    return _sites(_read(file)).get(name, {})
 
 
 def file_to_use(given: str | None) -> str:
-    """The configuration: what the command line GIVES, else `$SCANNER_MOVER_CONFIG`, else the reference's."""
+    """The configuration: GIVEN on the command line, else `$SCANNER_MOVER_CONFIG`, else the reference's."""
     return given or os.environ.get("SCANNER_MOVER_CONFIG") or DEFAULT_FILE
 
 
-class _Place(NamedTuple):
-    """Where in which file a key stands, for the one line of an error."""
+def _keys(file: str, project: str) -> tuple[Place, dict[str, Any], list[tuple[Place, dict[str, Any]]]]:
+    """The object that holds the keys of PROJECT, where it stands, and the objects whose SCANNER_MOVER counts."""
+    top = _read(file)
+    if project == DEFAULT_PROJECT:
+        return Place(file), top, [(Place(file), top)]
+    sites = _sites(top)
+    if project not in sites:
+        raise UnknownProjectError(f"{file}: SITES.{project} is missing{_meant(project, list(sites))}")
+    site = Place(file, f"SITES.{project}.")
+    return site, sites[project], [(Place(file), top), (site, sites[project])]
 
-    file: str
-    prefix: str = ""
 
-    def error(self, key: str, what: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.file}: {self.prefix}{key} {what}")
+def _sites(top: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    sites = top.get("SITES")
+    return {name: keys for name, keys in sites.items() if isinstance(keys, dict)} if isinstance(sites, dict) else {}
+
+
+def _meant(project: str, names: list[str]) -> str:
+    """The end of the line about an unknown PROJECT: the one that was meant, and those that there are."""
+    if not names:
+        return "; there are no projects in it: leave PROJECT out for the keys at its top"
+    likely = values.nearest(project, names, 0.5)
+    shown = ", ".join(names[:_PROJECTS_SHOWN]) + (", ..." if len(names) > _PROJECTS_SHOWN else "")
+    return f"; {f'did you mean {likely}? ' if likely else ''}the projects are: {shown}"
+
+
+def _check_for_slips(where: Place, keys: dict[str, Any]) -> None:
+    """A key of ours that is missing while a similar one is there is a slip of the pen, and says so.
+
+    Also where it could be missing: with DATDIR for DATADIR a pass would work on the wrong folder. Raises
+    ConfigurationError.
+    """
+    others = [key for key in keys if key not in (*KEYS, "SITES", "SCANNER_MOVER")]
+    for key in (*KEYS[:-1], "SCANNER_MOVER"):
+        slip = values.nearest(key, others, _ALIKE) if keys.get(key) is None and others else None
+        if slip is not None:
+            raise where.error(key, f"is missing; is {slip} a slip of the pen for it?")
+
+
+def _check_no_mpps_after(settings: Settings, given: list[tuple[Place, dict[str, Any]]]) -> None:
+    """A request must not fail before it may close without MPPS (R32). Raises ConfigurationError."""
+    seconds = settings.no_mpps_after_seconds
+    if seconds is None or seconds < settings.give_up_after_seconds:
+        return
+    name = "no_mpps_after_seconds"
+    place = next(place for place, keys in reversed(given) if (keys.get("SCANNER_MOVER") or {}).get(name) is not None)
+    limit = f"{settings.give_up_after_seconds:g}"
+    raise place.error(f"SCANNER_MOVER.{name}", f"must be below give_up_after_seconds, which is {limit}")
 
 
 def _read(file: str) -> dict[str, Any]:
     try:
-        with open(file, encoding="utf-8-sig") as stream:
+        with open(_open_regular(file), encoding="utf-8-sig") as stream:
             value = json.load(stream)
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {reason(error)}") from error
@@ -195,175 +215,13 @@ def _read(file: str) -> dict[str, Any]:
     return value
 
 
-def _text(where: _Place, keys: dict[str, Any], key: str) -> str:
-    """A value as the reference's `jq -r` gives it: a string, or a number's digits."""
-    value = keys.get(key)
-    if value is None or value == "":
-        raise where.error(key, "is missing" if value is None else "is empty")
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise where.error(key, "must be a string or a number")
-    if isinstance(value, str) and not value.isascii():
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            raise where.error(key, "holds half a character") from None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    try:
-        return str(value)
-    except ValueError:  # an integer of more digits than Python prints
-        raise where.error(key, "is too long a number") from None
-
-
-def _data_dir(where: _Place, keys: dict[str, Any], default: str | None) -> str:
-    if default is not None and keys.get("DATADIR") is None:
-        return default
-    path = _text(where, keys, "DATADIR")
-    if "\0" in path:
-        raise where.error("DATADIR", "is not the name of a folder")
-    return os.path.abspath(path)
-
-
-def _host(where: _Place, keys: dict[str, Any]) -> str:
-    host = _text(where, keys, "SCANNERIP")
-    if not _HOST.fullmatch(host):
-        raise where.error("SCANNERIP", f"is not an address or a host name: {host!r}")
-    return host
-
-
-def _port(where: _Place, keys: dict[str, Any], key: str) -> int:
-    text = _text(where, keys, key)
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
-        raise where.error(key, f"is not a port from 1 to 65535: {text!r}")
-    return int(text)
-
-
-def _ae_title(where: _Place, keys: dict[str, Any], key: str) -> str:
-    """An application entity title: DICOM PS3.5 section 6.2, VR AE; blanks around it mean nothing."""
-    title = _text(where, keys, key).strip(" ")
-    if not 1 <= len(title) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in title):
-        raise where.error(
-            key, f"is not an AE title (1 to 16 ASCII characters, no backslash, no control character): {title!r}"
-        )
-    if title[0] == "@":
-        raise where.error(key, f"begins with @, which DCMTK's tools take for a file of options: {title!r}")
-    return title
-
-
-def _options(where: _Place, keys: dict[str, Any]) -> dict[str, Any]:
-    """The checked options of the object SCANNER_MOVER; those that are null are as if they were not there."""
-    value = keys.get("SCANNER_MOVER")
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise where.error("SCANNER_MOVER", "is not an object")
-    inside = _Place(where.file, f"{where.prefix}SCANNER_MOVER.")
-    for key in value:
-        _known(inside, key, _OPTIONS)
-    return {key: _OPTIONS[key](inside, key, given) for key, given in value.items() if given is not None}
-
-
-def _known(where: _Place, key: str, known: Any) -> None:
-    if key not in known:
-        import difflib  # only an error needs it
-
-        nearest = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0)
-        raise where.error(key, f"is not known; did you mean {nearest[0]}?")
-
-
-def _boolean(where: _Place, key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise where.error(key, "must be true or false")
-    return value
-
-
-def _is_number(value: Any) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, float) and math.isfinite(value)
-    )
-
-
-def _seconds(where: _Place, key: str, value: Any) -> float:
-    if not _is_number(value) or not 0 <= value <= 1e9:
-        raise where.error(key, "must be a number of seconds, 0 or more")
-    return float(value)
-
-
-def _time_limit(where: _Place, key: str, value: Any) -> float:
-    if not _is_number(value) or not 0 < value <= 1e6:
-        raise where.error(key, "must be a number of seconds above 0")
-    return float(value)
-
-
-def _whole(lowest: int, highest: int | None = None) -> Any:
-    def check(where: _Place, key: str, value: Any) -> int:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or value < lowest or (highest is not None and value > highest):
-            span = f"from {lowest} to {highest}" if highest is not None else f"of at least {lowest}"
-            raise where.error(key, f"must be a whole number {span}")
-        return int(value)
-
-    return check
-
-
-def _mode(where: _Place, key: str, value: Any) -> int:
-    if not isinstance(value, str) or not re.fullmatch(r"0?[0-7]{3,4}", value):
-        raise where.error(key, 'must be permissions as a string of octal digits, such as "0640"')
-    return int(value, 8)
-
-
-def _group(where: _Place, key: str, value: Any) -> int:
-    import grp
-
-    try:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return grp.getgrgid(value).gr_gid
-        if isinstance(value, str):
-            return grp.getgrnam(value).gr_gid
-    except (KeyError, OverflowError, ValueError):
-        pass
-    raise where.error(key, f"is not a group of this machine: {value!r}")
-
-
-def _tls(where: _Place, key: str, value: Any) -> Tls:
-    if not isinstance(value, dict):
-        raise where.error(key, "is not an object")
-    inside = _Place(where.file, f"{where.prefix}{key}.")
-    files = ("key", "certificate", "authorities")
-    for name in value:
-        _known(inside, name, (*files, "profile"))
-    key_file, certificate, authorities = (_file(inside, value, name) for name in files)
-    profile = value.get("profile")
-    if profile is not None and profile not in _PROFILES:
-        raise inside.error("profile", f"must be one of {', '.join(_PROFILES)}")
-    return Tls(f"{where.file}: {where.prefix}{key}", key_file, certificate, authorities, profile)
-
-
-def _file(where: _Place, keys: dict[str, Any], key: str) -> str:
-    """The absolute path of a file, which no tool can take for an option; a relative one begins at the configuration."""
-    if isinstance(keys.get(key), int | float):
-        raise where.error(key, "must be a string")
-    path = _text(where, keys, key)
-    if "\0" in path:
-        raise where.error(key, "is not the name of a file")
-    return os.path.join(os.path.dirname(os.path.abspath(where.file)), path)
-
-
-_OPTIONS = {
-    "receive": _boolean,
-    "settle_seconds": _seconds,
-    "repull_after_seconds": _seconds,
-    "quiet_seconds": _seconds,
-    "give_up_after_seconds": _seconds,
-    "retries": _whole(0, 100),
-    "connect_timeout_seconds": _time_limit,
-    "response_timeout_seconds": _time_limit,
-    "retrieve_stall_seconds": _time_limit,
-    "associations": _whole(1, 16),
-    "max_pdu": _whole(4096, 131072),
-    "reserve_bytes": _whole(0),
-    "file_mode": _mode,
-    "directory_mode": _mode,
-    "group": _group,
-    "tls": _tls,
-}
+def _open_regular(file: str) -> int:
+    """A descriptor of FILE. Raises OSError, also for a pipe or a device, which could be waited for without end."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), file)
+    raise OSError(errno.EINVAL, "it is not a regular file", file)

@@ -176,7 +176,10 @@ def test_R4_a_configuration_that_cannot_be_used_is_3_and_one_line(site, how):
 def test_R4_a_mistyped_site_is_3(site):
     done = site.move("LAV")
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr == f"scanner-mover: {site.config_file}: SITES.LAV is missing\n"
+    assert done.stderr == (
+        f"scanner-mover: {site.config_file}: SITES.LAV is missing; "
+        "there are no projects in it: leave PROJECT out for the keys at its top\n"
+    )
 
 
 def test_R4_to_receive_without_a_port_is_3(site):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_mover.config import DEFAULT_FILE, DEFAULT_PROJECT, Settings, Tls, load, project_name
-from scanner_mover.errors import ConfigurationError, UsageError
+from scanner_mover.errors import ConfigurationError, UnknownProjectError, UsageError
 
 KEYS: dict[str, Any] = {
     "DATADIR": "/somewhere",
@@ -149,7 +149,91 @@ def test_R4_a_missing_key_is_named_with_its_file(write, key, null):
 @pytest.mark.parametrize("sites", [None, {}, [], "LAB", {"LAB": None}, {"LAB": "x"}, {"lab": OTHER}])
 def test_R4_a_mistyped_site_never_works_for_the_main_site(write, sites):
     file = write({**KEYS, "SITES": sites})
-    assert refusal(file, "LAB") == f"{file}: SITES.LAB is missing"
+    with pytest.raises(UnknownProjectError) as error:
+        load(file, "LAB")
+    assert str(error.value).startswith(f"{file}: SITES.LAB is missing; ") and str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("sites", "end"),
+    [
+        ({}, "; there are no projects in it: leave PROJECT out for the keys at its top"),
+        ({"lab": OTHER}, "; did you mean lab? the projects are: lab"),
+        ({"LAB1": OTHER, "PCGC": OTHER}, "; did you mean LAB1? the projects are: LAB1, PCGC"),
+        ({"PCGC": OTHER}, "; the projects are: PCGC"),
+        ({f"{n}": OTHER for n in range(12)}, "; the projects are: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..."),
+    ],
+)
+def test_R4_a_mistyped_site_is_told_with_those_that_there_are(write, sites, end):
+    file = write({**KEYS, "SITES": sites})
+    assert refusal(file, "LAB") == f"{file}: SITES.LAB is missing{end}"
+
+
+@pytest.mark.parametrize(
+    ("key", "slip"),
+    [
+        ("SCANNERIP", "SCANERIP"),
+        ("SCANNERIP", "ScannerIP"),
+        ("SCANNERPORT", "SCANNER_PORT"),
+        ("SCANNERAETITLE", "SCANNERAETITEL"),
+        ("DICOMAETITLE", "DICOMEATITLE"),
+        ("DATADIR", "DATDIR"),
+        ("DATADIR", "DataDir"),
+        ("SCANNER_MOVER", "SCANNERMOVER"),
+    ],
+)
+def test_R4_a_slip_of_the_pen_in_a_key_is_pointed_out(write, key, slip):
+    keys: dict[str, Any] = {**KEYS, "SCANNER_MOVER": {}}
+    keys[slip] = keys.pop(key)
+    file = write(keys)
+    assert refusal(file) == f"{file}: {key} is missing; is {slip} a slip of the pen for it?"
+    file = write({**KEYS, "SITES": {"LAB": keys}})
+    assert refusal(file, "LAB") == f"{file}: SITES.LAB.{key} is missing; is {slip} a slip of the pen for it?"
+
+
+def test_R4_a_key_of_another_program_is_no_slip_while_ours_is_there(write):
+    others = {"SCANNERIPS": 1, "DICOMIP": 1, "SCANNERTYPE": "x", "MPPSPORT": 1, "PROJECTNAME": "x", "SERVERUSER": "x"}
+    assert load(write({**KEYS, "SCANNER_MOVER": {}, **others}), DEFAULT_PROJECT).host == KEYS["SCANNERIP"]
+    assert load(write({**KEYS, **{key: 1 for key in others if key != "SCANNERIPS"}}), DEFAULT_PROJECT).port == 104
+
+
+@pytest.mark.parametrize("special", ["fifo", "device", "folder"])
+@pytest.mark.timeout(30)
+def test_R4_what_is_no_regular_file_is_named_and_never_waited_for(tmp_path, special):
+    file = tmp_path / "config.json"
+    if special == "fifo":
+        os.mkfifo(file)
+    elif special == "device":
+        file.symlink_to("/dev/zero")
+    else:
+        file.mkdir()
+    why = "Is a directory" if special == "folder" else "it is not a regular file"
+    assert refusal(str(file)) == f"{file}: cannot be read: {why}"
+
+
+# R43
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}", "{} ", "\t{}\r\n"])
+def test_R43_blanks_and_line_breaks_around_a_value_mean_nothing(write, around):
+    padded = {key: around.format(value) for key, value in KEYS.items()}
+    tls = {name: around.format(value) for name, value in {**TLS, "profile": "8996"}.items()}
+    options = {"file_mode": around.format("0640"), "group": around.format("root"), "tls": tls}
+    plain = write({**KEYS, "SCANNER_MOVER": {"file_mode": "0640", "group": "root", "tls": {**TLS, "profile": "8996"}}})
+    expected = load(plain, DEFAULT_PROJECT)
+    assert load(write({**padded, "SCANNER_MOVER": options}), DEFAULT_PROJECT) == expected
+    modalities = write({**KEYS, "SCANNER_MOVER": {"modalities": [around.format("MR")]}})
+    assert load(modalities, DEFAULT_PROJECT).modalities == ("MR",)
+
+
+@pytest.mark.parametrize("port", ["0104", " 104", "104 ", "104\n", "00000104"])
+def test_R43_a_port_as_text_may_have_zeros_and_blanks(write, port):
+    assert load(write({**KEYS, "SCANNERPORT": port}), DEFAULT_PROJECT).port == 104
+
+
+def test_R43_the_arguments_of_a_hook_are_taken_as_they_stand(write):
+    file = write({**KEYS, "SCANNER_MOVER": {"on_fault": [" logger ", " -t ", "a b\n", ""]}})
+    assert load(file, DEFAULT_PROJECT).on_fault == ("logger", " -t ", "a b\n", "")
 
 
 def test_R4_DICOMPORT_is_needed_to_receive_only(write):
@@ -164,7 +248,7 @@ UNUSABLE: dict[str, list[Any]] = {
     "DATADIR": ["", True, [], {}, "a\0b", "/\ud800"],
     "SCANNERIP": ["", " ", True, [], {}, "-aet", "@file", "a b", "a\nb", "a\0b", "a\x7fb", "\ud800"],
     "SCANNERPORT": [
-        *["", "x", 0, -1, 65536, 1.5, "104 ", " 104", "+104", "0x68", "1e2", "１０４", "104\n", True, [], {}],
+        *["", "x", 0, -1, 65536, 1.5, "1 04", "+104", "0x68", "1e2", "１０４", "0", True, [], {}],
         *[float("nan"), float("inf"), TOO_LARGE],
     ],
     "SCANNERAETITLE": ["", "  ", "A" * 17, "A\\B", "A\nB", "A\tB", "A\0", "Ä", "\ud800", "@FILE", True, [], {}],
@@ -229,15 +313,21 @@ DEFAULTS: dict[str, Any] = {
     "receive": False,
     "settle_seconds": 5,
     "repull_after_seconds": 120,
+    "repull_at_most_seconds": 3600,
     "quiet_seconds": 60,
     "give_up_after_seconds": 86400,
+    "no_mpps_after_seconds": None,
     "retries": 2,
     "connect_timeout_seconds": 10,
     "response_timeout_seconds": 60,
-    "retrieve_stall_seconds": 120,
+    "retrieve_stall_seconds": 300,
     "associations": 1,
     "max_pdu": None,
     "reserve_bytes": 1024**3,
+    "modalities": None,
+    "on_finished": None,
+    "on_failed": None,
+    "on_fault": None,
     "file_mode": None,
     "directory_mode": None,
     "group": None,
@@ -261,7 +351,11 @@ USABLE = [
     ("receive", True, True),
     *[("settle_seconds", seconds, seconds) for seconds in (0, 0.5, 60)],
     *[("repull_after_seconds", seconds, seconds) for seconds in (0, 0.5, 600)],
+    *[("repull_at_most_seconds", seconds, seconds) for seconds in (0, 0.5, 600)],
     *[("quiet_seconds", seconds, seconds) for seconds in (0, 0.5, 600)],
+    *[("no_mpps_after_seconds", seconds, seconds) for seconds in (0, 0.5, 86399)],
+    *[("modalities", *pair) for pair in ((["MR"], ("MR",)), (["mr", "PT", "MR"], ("MR", "PT")))],
+    *[("on_finished", *pair) for pair in ((["/bin/true"], ("/bin/true",)), (["curl", "-s"], ("curl", "-s")))],
     *[("give_up_after_seconds", seconds, seconds) for seconds in (0, 0.5, 604800)],
     *[("retries", number, number) for number in (0, 5)],
     *[("connect_timeout_seconds", seconds, seconds) for seconds in (0.5, 30)],
@@ -293,9 +387,14 @@ UNUSABLE_OPTIONS: dict[str, list[Any]] = {
     "associations": [*NO_NUMBER, 0, -1, 1.5, TOO_LARGE],
     "max_pdu": [*NO_NUMBER, 4095, 131073, TOO_LARGE],
     "reserve_bytes": [*NO_NUMBER, -1, 1.5],
-    "file_mode": ["", "rw", "8", "0999", 640, True, [], "640\n"],
+    "file_mode": ["", "rw", "8", "0999", 640, True, [], "6 40"],
     "directory_mode": ["", "u+x", "778", 750, False, {}],
     "group": ["no such group", "", "a\0b", "\ud800", -1, 2**40, TOO_LARGE, 1.5, True, [], {}],
+    "modalities": ["MR", [], [1], ["MR", 1], [""], ["A" * 17], ["M/R"], ["Ä"], {}, True, 1],
+    **{
+        name: ["/bin/true", [], [""], [" "], ["a\0b"], ["/bin/true", 1], ["/bin/true", "\ud800"], {}, True, 1]
+        for name in ("on_finished", "on_failed", "on_fault")
+    },
     "tls": [
         "file.pem",
         True,
@@ -404,3 +503,24 @@ def test_two_sites_in_one_file_have_nothing_in_common(write):
     assert (load(file, "ONE").receive, load(file, "TWO").receive) == (True, False)
     assert (load(file, "ONE").quiet_seconds, load(file, "TWO").quiet_seconds) == (0, 60)
     assert (load(file, "ONE").settle_seconds, load(file, "TWO").settle_seconds) == (5, 0)
+
+
+@pytest.mark.parametrize(("no_mpps", "give_up", "usable"), [(99, 100, True), (100, 100, False), (101, 100, False)])
+def test_R32_no_mpps_after_seconds_must_be_below_give_up_after_seconds(write, no_mpps, give_up, usable):
+    file = write({**KEYS, "SCANNER_MOVER": {"no_mpps_after_seconds": no_mpps, "give_up_after_seconds": give_up}})
+    wrong = "SCANNER_MOVER.no_mpps_after_seconds must be below give_up_after_seconds, which is 100"
+    if usable:
+        assert load(file, DEFAULT_PROJECT).no_mpps_after_seconds == no_mpps
+    else:
+        assert refusal(file) == f"{file}: {wrong}"
+    top = {"no_mpps_after_seconds": no_mpps}
+    lab = {**OTHER, "SCANNER_MOVER": {"give_up_after_seconds": give_up}}
+    file = write({**KEYS, "SCANNER_MOVER": top, "SITES": {"LAB": lab}})
+    if not usable:
+        assert refusal(file, "LAB") == f"{file}: {wrong}", "it names the place of the key that is too large"
+    assert load(file, DEFAULT_PROJECT).no_mpps_after_seconds == no_mpps
+
+
+def test_a_program_of_a_hook_with_a_relative_path_lies_beside_the_configuration(write):
+    file = write({**KEYS, "SCANNER_MOVER": {"on_failed": ["hooks/mail.sh", "x"]}})
+    assert load(file, DEFAULT_PROJECT).on_failed == (f"{os.path.dirname(file)}/hooks/mail.sh", "x")
