@@ -1,11 +1,12 @@
 """What findscu, movescu and echoscu have in common: the arguments that name the scanner and limit its time (their man
-pages), and how to read what they said.
+pages), and how to read their output.
 """
 
 import math
 
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import failure, tls
+from scanner_mover.dcmtk.child import Why
 from scanner_mover.dcmtk.tool import Run
 from scanner_mover.failures import Failure, Kind
 
@@ -37,16 +38,18 @@ def stall_seconds(settings: Settings) -> float:
     return settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds
 
 
-def said(settings: Settings, run: Run) -> list[str]:
-    """The lines of RUN.
+def output_lines(settings: Settings, run: Run) -> list[str]:
+    """The lines of RUN, standard error first.
 
     Raises ConfigurationError when they say that the tool cannot use `tls`.
     """
     lines = run.err + run.out
-    tls.check_said(settings, lines)
+    tls.check_output(settings, lines)
     return lines
 
 
-def trouble(run: Run) -> Failure:
+def why_unanswered(run: Run) -> Failure:
     """Why RUN ended without a final status."""
-    return failure.of_lines(run.err + run.out) if run.ended is None else Failure(Kind.STALLED, run.ended)
+    if run.ended is None:
+        return failure.of_lines(run.err + run.out)
+    return Failure(Kind.LIMIT if run.ended.why is Why.LIMIT else Kind.STALLED, run.ended.text)

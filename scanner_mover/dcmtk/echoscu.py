@@ -3,7 +3,7 @@
 import re
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk.association import address, options, said, stall_seconds, trouble, whole_seconds
+from scanner_mover.dcmtk.association import address, options, output_lines, stall_seconds, whole_seconds, why_unanswered
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.failures import Failure
 
@@ -21,4 +21,4 @@ def echo(tools: Toolbox, settings: Settings) -> Failure | None:
         [*options(settings), *limit, *address(settings)],
         stall_seconds=stall_seconds(settings),
     )
-    return None if any(map(_SUCCESS.fullmatch, said(settings, run))) else trouble(run)
+    return None if any(map(_SUCCESS.fullmatch, output_lines(settings, run))) else why_unanswered(run)

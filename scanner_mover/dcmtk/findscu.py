@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import dcmdump, failure
-from scanner_mover.dcmtk.association import address, options, said, stall_seconds, trouble, whole_seconds
+from scanner_mover.dcmtk.association import address, options, output_lines, stall_seconds, whole_seconds, why_unanswered
 from scanner_mover.dcmtk.dcmdump import Dump
-from scanner_mover.dcmtk.tool import Run, Toolbox, version
+from scanner_mover.dcmtk.tool import Call, Run, Toolbox, version
 from scanner_mover.failures import Failure, Kind
 
 # Answers that never end are cut off after so many times the limit of one: an hour, by default.
@@ -82,7 +82,7 @@ def find(
         output = os.path.join(folder, str(number))
         os.mkdir(output)
         output_options = ["-td", whole_seconds(settings.response_timeout_seconds), "-X", "-od", output]
-        calls.append([*options(settings), "--study", *output_options, *address(settings), *share])
+        calls.append(Call([*options(settings), "--study", *output_options, *address(settings), *share]))
     runs = tools.run_together(
         "findscu",
         calls,
@@ -91,7 +91,7 @@ def find(
     )
     asked = []
     for number, run in enumerate(runs):
-        asked.append(parse(said(settings, run)))
+        asked.append(parse(output_lines(settings, run)))
         if not asked[-1] and run.ended is None:
             version(tools, "findscu")  # one that is too old says nothing that is understood (R12)
         for query in asked[-1]:
@@ -101,7 +101,7 @@ def find(
     found = []
     for run, one, share in zip(runs, asked, shares, strict=True):
         found += _found(run, one, read, most_read)
-        found += [Found([], trouble(run))] * (len(share) - len(one))
+        found += [Found([], why_unanswered(run))] * (len(share) - len(one))
     return found
 
 
@@ -117,7 +117,7 @@ def _found(run: Run, asked: Sequence[Asked], read: Mapping[str, Dump], most_read
     for query in asked:
         answers = [read[name] for name in query.files[:most_read]]
         if query.status is None:
-            found.append(Found(answers, trouble(run)))
+            found.append(Found(answers, why_unanswered(run)))
         elif len(query.files) < query.answers or any(answer.error for answer in answers):
             found.append(Found(answers, Failure(Kind.INTERRUPTED, "an answer could not be read")))
         else:

@@ -17,7 +17,7 @@ from typing import Any
 
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import failure
-from scanner_mover.dcmtk.association import address, options, said, trouble
+from scanner_mover.dcmtk.association import address, options, output_lines, why_unanswered
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure
@@ -93,7 +93,7 @@ def move(
         meanwhile=meanwhile,
     )
     seconds = time.monotonic() - began
-    lines = said(settings, run)
+    lines = output_lines(settings, run)
     if receive and any(_CANNOT_LISTEN.fullmatch(line) for line in lines):
         why = failure.of_lines(lines).text
         raise UnusableError(f"port {settings.receive_port} (DICOMPORT) cannot be opened to receive images: {why}")
@@ -101,7 +101,7 @@ def move(
     denied = tuple(found[1] for line in lines if (found := _DENIED.fullmatch(line)))
     if status is not None:
         return Moved(sent, status, failure.of_status(status), seconds, denied)
-    broken = trouble(run)
+    broken = why_unanswered(run)
     return Moved(sent, broken.text, broken, seconds, denied)
 
 

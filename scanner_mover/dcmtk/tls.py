@@ -1,4 +1,4 @@
-"""TLS to the scanner: what has to be there before a tool is started with it, and what the tools then say of it.
+"""TLS to the scanner: what has to be there before a tool is started with it, and what the tools then print of it.
 
 Nothing is sent in plain text instead, and nobody is asked for a passphrase: what cannot be used is an error of the
 configuration. DCMTK itself only warns of authorities that it cannot read, so they are looked at here.
@@ -80,7 +80,7 @@ def check_tools(tools: Toolbox, settings: Settings, names: Sequence[str]) -> Non
             )
 
 
-def check_said(settings: Settings, lines: Iterable[str]) -> None:
+def check_output(settings: Settings, lines: Iterable[str]) -> None:
     """Raise ConfigurationError when a tool says in LINES that it cannot use what `tls` names."""
     if settings.tls is None:
         return

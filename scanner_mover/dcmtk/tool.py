@@ -1,6 +1,7 @@
 """Finds DCMTK's tools and runs one: environment, time limits, and a clean end whatever happens.
 
-Exit statuses of these tools lie, so none is judged here: what a tool said goes back to the module that knows the tool.
+Exit statuses of these tools lie (they are 0 when the scanner hangs up), so none is judged here: the output of a tool
+goes back to the module that knows the tool.
 """
 
 import contextlib
@@ -10,11 +11,11 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 import sh
 
-from scanner_mover.dcmtk.child import Child, Limits
+from scanner_mover.dcmtk.child import Child, Ending, Limits
 from scanner_mover.errors import UnusableError
 from scanner_mover.signals import check, deferred
 from scanner_mover.text import printable
@@ -23,7 +24,7 @@ TOOLS = ("findscu", "movescu", "dump2dcm", "dcmdump")
 OLDEST = (3, 6, 1)
 INSTALL = "install DCMTK (Debian, Ubuntu: apt-get install dcmtk)"
 
-# Seconds between two looks at what a tool has done so far.
+# Seconds between two calls of `meanwhile`.
 _MEANWHILE_SECONDS = 0.25
 
 # The last one is what a dictionary without DICOM's own tags leads to.
@@ -41,7 +42,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass
 class Run:
-    """What one run of a tool said: its lines on standard output and standard error, and how it ended.
+    """How one run of a tool went: its lines on standard output and standard error, and its exit status.
 
     `ended` says why we ended it, None when it ended by itself.
     """
@@ -49,11 +50,22 @@ class Run:
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
     exit_status: int = 0
-    ended: str | None = None
+    ended: Ending | None = None
 
-    def heard(self, line: str, is_error: bool) -> None:
-        """Take in one line that the tool said."""
+    def add(self, line: str, is_error: bool) -> None:
+        """Take in one line of its output."""
         (self.err if is_error else self.out).append(line)
+
+
+class Call(NamedTuple):
+    """One of several calls of a tool at the same time: its arguments, and who gets its lines and ends it.
+
+    `on_line` and `over_limit` are those of `Toolbox.run`.
+    """
+
+    arguments: Sequence[str]
+    on_line: Callable[[str], None] | None = None
+    over_limit: Callable[[], str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,43 +89,35 @@ class Toolbox:
     ) -> Run:
         """Run the tool NAME with ARGUMENTS in FOLDER and wait for its end.
 
-        It is ended when for `stall_seconds` it printed nothing and the value of `progress` stayed the same, or when for
-        `most_seconds` that value stayed the same, whatever it printed.
-        `on_line` gets each line, in another thread, and must not raise. `meanwhile` is called now and then while the
-        tool runs; when it raises, the tool is ended. Whatever way this is left, no process of the tool's is.
+        `stall_seconds`, `most_seconds` and `progress` are those of `Limits`. `on_line` gets each line, in another
+        thread, and must not raise. `meanwhile` is called now and then while the tool runs; when it raises, the tool is
+        ended. However this is left, no process of the tool's group is.
 
         Raises UnusableError when the tool cannot be started or has no data dictionary.
         """
         run = Run()
-
-        def heard(line: str, is_error: bool) -> None:
-            run.heard(line, is_error)
-            if on_line is not None:
-                on_line(line)
-
         limits = Limits(stall_seconds, most_seconds, progress)
-        with self.started(name, arguments, folder, heard, limits) as child:
+        with self.started(name, arguments, folder, _collector(run, on_line), limits) as child:
             while meanwhile is not None and not child.falls_silent(_MEANWHILE_SECONDS):
                 meanwhile()
             child.wait()
-        return _ended(name, run, child)
+        return _with_end_of(child, run, name)
 
-    def run_together(
-        self, name: str, calls: Sequence[Sequence[str]], *, stall_seconds: float, most_seconds: float
-    ) -> list[Run]:
-        """As `run`, with each of CALLS, the arguments of one, at the same time.
+    def run_together(self, name: str, calls: Sequence[Call], *, stall_seconds: float, most_seconds: float) -> list[Run]:
+        """As `run`, with all CALLS at the same time. Gives one run for each.
 
         Raises UnusableError as `run` does.
         """
         runs = [Run() for _ in calls]
         with contextlib.ExitStack() as stack:
-            children = [
-                stack.enter_context(self.started(name, arguments, None, run.heard, Limits(stall_seconds, most_seconds)))
-                for run, arguments in zip(runs, calls, strict=True)
-            ]
+            children = []
+            for run, call in zip(runs, calls, strict=True):
+                limits = Limits(stall_seconds, most_seconds, over_limit=call.over_limit)
+                started = self.started(name, call.arguments, None, _collector(run, call.on_line), limits)
+                children.append(stack.enter_context(started))
             for child in children:
                 child.wait()
-        return [_ended(name, run, child) for run, child in zip(runs, children, strict=True)]
+        return [_with_end_of(child, run, name) for child, run in zip(children, runs, strict=True)]
 
     @contextlib.contextmanager
     def started(
@@ -121,19 +125,20 @@ class Toolbox:
         name: str,
         arguments: Sequence[str],
         folder: str | None,
-        heard: Callable[[str, bool], None],
+        on_output: Callable[[str, bool], None],
         limits: Limits = _NO_LIMITS,
     ) -> Iterator[Child]:
-        """Start the tool NAME in a process group of its own; at the end of the `with` nothing of that group is left.
+        """Start the tool NAME in a process group of its own. At the end of the `with` nothing of that group is left.
 
-        `heard` gets each line and whether it came on standard error, in another thread, and must not raise. Raises
-        UnusableError when the tool cannot be started.
+        `on_output` gets each line and whether it came on standard error, in another thread, and must not raise.
+
+        Raises UnusableError when the tool cannot be started.
         """
         check()
         child: Child | None = None
         try:
-            with open(os.devnull, "rb") as nothing, deferred():
-                child = self._start(name, arguments, folder, nothing, heard, limits)
+            with deferred():
+                child = self._start(name, arguments, folder, on_output, limits)
             yield child
         finally:
             if child is not None:
@@ -145,44 +150,77 @@ class Toolbox:
         name: str,
         arguments: Sequence[str],
         folder: str | None,
-        nothing: BinaryIO,
-        heard: Callable[[str, bool], None],
+        on_output: Callable[[str, bool], None],
         limits: Limits,
     ) -> Child:
-        out, out_child = os.pipe()
-        err, err_child = os.pipe()
-        try:
-            process = sh.Command(self.paths[name])(
-                *arguments,
-                _in=nothing,
-                _out=out_child,
-                _err=err_child,
-                _bg=True,
-                _bg_exc=False,
-                _no_pipe=True,
-                _return_cmd=True,
-                _new_group=True,
-                _preexec_fn=_die_with_parent(os.getpid()),
-                _cwd=folder,
-                _env=self.environment,
-                _ok_code=_ANY_EXIT_STATUS,
-                _encoding="utf-8",
-            )
-        except (sh.CommandNotFound, sh.ForkException, OSError, UnicodeError) as error:
-            os.close(out)
-            os.close(err)
-            what = f"{self.paths[name]} cannot be started: {_last_line(error)}"
-            raise UnusableError(f"{what}; {INSTALL}") from error
-        finally:
-            os.close(out_child)
-            os.close(err_child)
-        return Child(process, out, err, heard, limits)
+        """Start it and its reading; whatever fails on the way is closed and ended again."""
+        with contextlib.ExitStack() as undo, contextlib.ExitStack() as childs_ends:
+            try:
+                nothing = childs_ends.enter_context(open(os.devnull, "rb"))
+                out, out_child = _pipe(undo, childs_ends)
+                err, err_child = _pipe(undo, childs_ends)
+                process = sh.Command(self.paths[name])(
+                    *arguments,
+                    _in=nothing,
+                    _out=out_child,
+                    _err=err_child,
+                    _cwd=folder,
+                    _env=self.environment,
+                    _preexec_fn=_die_with_parent(os.getpid()),
+                    **_SH_OPTIONS,
+                )
+                undo.callback(_kill_group, process.pgid)
+                child = Child(process, out, err, on_output, limits)
+            # RuntimeError: no more threads.
+            except (sh.CommandNotFound, sh.ForkException, OSError, UnicodeError, RuntimeError) as error:
+                what = f"{self.paths[name]} cannot be started: {_last_line(error)}"
+                raise UnusableError(f"{what}; {INSTALL}") from error
+            undo.pop_all()
+            return child
 
 
-def _ended(name: str, run: Run, child: Child) -> Run:
+# In the background (a call that is not would leave no handle when a signal interrupts it), in a process group of its
+# own, and without sh's own keeping of output; no exit status is an error.
+_SH_OPTIONS: dict[str, Any] = {
+    "_bg": True,
+    "_bg_exc": False,
+    "_new_group": True,
+    "_no_pipe": True,
+    "_return_cmd": True,
+    "_ok_code": _ANY_EXIT_STATUS,
+    "_encoding": "utf-8",
+}
+
+
+def _pipe(ours: contextlib.ExitStack, childs: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe: our end, closed with OURS, and the end of a child, closed with CHILDS."""
+    read, write = os.pipe()
+    ours.callback(os.close, read)
+    childs.callback(os.close, write)
+    return read, write
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _collector(run: Run, on_line: Callable[[str], None] | None) -> Callable[[str, bool], None]:
+    """What takes in each line of a tool: into RUN, and on to ON_LINE."""
+
+    def on_output(line: str, is_error: bool) -> None:
+        run.add(line, is_error)
+        if on_line is not None:
+            on_line(line)
+
+    return on_output
+
+
+def _with_end_of(child: Child, run: Run, name: str) -> Run:
     """RUN with the end of CHILD, the tool NAME."""
     run.exit_status, run.ended = child.exit_status, child.ended
-    if any(_NO_DICTIONARY.match(line) for line in run.err):  # standard output has names of files
+    # Not on standard output, which has names of files.
+    if any(_NO_DICTIONARY.match(line) for line in run.err):
         raise UnusableError(
             f"{name} finds no DICOM data dictionary: {INSTALL}, or set DCMDICTPATH to the path of its dicom.dic"
         )

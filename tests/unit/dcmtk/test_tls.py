@@ -32,7 +32,7 @@ def refusal(settings: Settings) -> str:
 def test_without_tls_nothing_is_looked_at_and_nothing_said():
     tls.check_files(PLAIN)
     tls.check_tools(real_tools("findscu"), PLAIN, ["findscu"])
-    tls.check_said(PLAIN, ["F: 000b:0004 Unable to load private TLS key from 'x'"])
+    tls.check_output(PLAIN, ["F: 000b:0004 Unable to load private TLS key from 'x'"])
     assert not [argument for argument in association.options(PLAIN) if argument.startswith("+")]
 
 
@@ -71,7 +71,7 @@ def test_a_key_with_a_passphrase_is_never_asked_about(settings, tmp_path):
     assert run.ended is None
     assert "pass phrase" not in "".join(run.out + run.err)
     with pytest.raises(ConfigurationError, match=f"{PLACE} cannot be used: Unable to load private TLS key"):
-        tls.check_said(settings, run.err)
+        tls.check_output(settings, run.err)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_key_with_a_passphrase_is_never_asked_about(settings, tmp_path):
 )
 def test_what_a_tool_says_of_files_that_it_cannot_use(settings, line, words):
     with pytest.raises(ConfigurationError) as error:
-        tls.check_said(settings, ["I: x", line])
+        tls.check_output(settings, ["I: x", line])
     assert str(error.value).startswith(f"{PLACE} cannot be used: {words}")
 
 
@@ -93,4 +93,4 @@ def test_what_a_tool_says_of_files_that_it_cannot_use(settings, line, words):
     ["F: Association Request Failed: 000b:0886 TLS error: certificate verify failed", "F: Association Rejected:"],
 )
 def test_what_a_tool_says_of_the_scanner_is_not_about_the_files(settings, line):
-    tls.check_said(settings, [line])
+    tls.check_output(settings, [line])

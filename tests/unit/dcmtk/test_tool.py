@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner_mover.dcmtk.tool import Toolbox, find_tools, version
+from scanner_mover.dcmtk.child import Why
+from scanner_mover.dcmtk.tool import Call, Toolbox, find_tools, version
 from scanner_mover.errors import Ended, UnusableError
 from scanner_mover.site.lock import Lock
 from tests.support.dcmqrscp import Dcmqrscp
@@ -45,7 +46,7 @@ RUN_FINDSCU_IN_LITTLE_MEMORY = """
 import resource
 from scanner_mover.dcmtk.tool import find_tools
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-print(find_tools(["findscu"]).run("findscu", [], stall_seconds=8).ended)
+print(find_tools(["findscu"]).run("findscu", [], stall_seconds=8).ended.text)
 """
 STUDY = "1.2.826.0.1.3680043.10.1561.8"
 
@@ -191,7 +192,7 @@ def test_garbage_bytes_are_no_surprise(fake):
 def test_a_tool_that_prints_without_end_is_ended(fake):
     tools = fake("import os\nlines = (b'x' * 99_999 + b'\\n') * 10\nwhile True: os.write(1, lines)")
     run = tools.run("findscu", [], stall_seconds=60)
-    assert run.ended == "ended: it printed without end"
+    assert run.ended == (Why.ENDLESS_OUTPUT, "ended: it printed without end")
 
 
 def test_so_is_one_that_never_ends_a_line_and_our_memory_is_not_filled(fake):
@@ -221,7 +222,7 @@ def leave():
 def test_a_tool_that_never_ends_is_ended_after_stall_seconds(fake, tmp_path):
     tools = fake(LEAVES_ITS_NUMBER + "leave(); time.sleep(600)")
     run = tools.run("findscu", [str(tmp_path / "number")], stall_seconds=1)
-    assert (run.ended, run.exit_status) == ("ended: no progress for 1 seconds", -signal.SIGTERM)
+    assert (run.ended, run.exit_status) == ((Why.NO_PROGRESS, "ended: no progress for 1 seconds"), -signal.SIGTERM)
     assert not is_running(int((tmp_path / "number").read_text()))
 
 
@@ -241,22 +242,22 @@ def test_what_it_prints_is_progress(fake):
 def test_but_not_for_ever_when_nothing_comes_of_it(fake):
     tools = fake("import time\nwhile True: print('Pending', flush=True); time.sleep(0.1)")
     run = tools.run("findscu", [], stall_seconds=30, progress=lambda: 0, most_seconds=1.5)
-    assert run.ended == "ended: no progress for 1.5 seconds"
+    assert run.ended == (Why.NO_PROGRESS, "ended: no progress for 1.5 seconds")
 
 
 def test_of_several_that_run_together_each_has_its_own_end(fake):
     tools = fake(
         "import sys, time\nif sys.argv[1] == 'ends': sys.exit(3)\nwhile True: print(1, flush=True); time.sleep(0.1)"
     )
-    ends, goes_on = tools.run_together("findscu", [["ends"], ["goes on"]], stall_seconds=30, most_seconds=8)
+    ends, goes_on = tools.run_together("findscu", [Call(["ends"]), Call(["goes on"])], stall_seconds=30, most_seconds=8)
     assert (ends.ended, ends.exit_status) == (None, 3)
-    assert goes_on.ended == "ended: no progress for 8 seconds"
+    assert goes_on.ended == (Why.NO_PROGRESS, "ended: no progress for 8 seconds")
 
 
 def test_one_that_ended_by_itself_is_not_ended_by_us_while_another_goes_on(fake):
     text = "import sys, time\nif sys.argv[1] == 'ends': sys.exit(3)\n"
     tools = fake(text + "for number in range(50): print(number, flush=True); time.sleep(0.2)")
-    ends, goes_on = tools.run_together("findscu", [["ends"], ["goes on"]], stall_seconds=4, most_seconds=60)
+    ends, goes_on = tools.run_together("findscu", [Call(["ends"]), Call(["goes on"])], stall_seconds=4, most_seconds=60)
     assert (ends.ended, ends.exit_status) == (None, 3)
     assert (goes_on.ended, len(goes_on.out)) == (None, 50)
 
