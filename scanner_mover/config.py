@@ -3,20 +3,20 @@
 A plain module without dataclasses: every pass reads the configuration, also one that has nothing to do.
 """
 
-import errno
 import json
 import os
 import re
-import stat
 from typing import Any, NamedTuple
 
 from scanner_mover import config_values as values
 from scanner_mover.config_values import Place
 from scanner_mover.config_values import Tls as Tls
 from scanner_mover.errors import ConfigurationError, UnknownProjectError, UsageError, reason
+from scanner_mover.files import read_regular
 
 DEFAULT_FILE = "/data/config/config.json"
 DEFAULT_PROJECT = "ABCD"
+_MOST_BYTES = 16 << 20
 DEFAULT_DATA_DIR = "/data"
 KEYS = ("DATADIR", "SCANNERIP", "SCANNERPORT", "SCANNERAETITLE", "DICOMAETITLE", "DICOMPORT")
 
@@ -200,8 +200,7 @@ def _check_no_mpps_after(settings: Settings, given: list[tuple[Place, dict[str, 
 
 def _read(file: str) -> dict[str, Any]:
     try:
-        with open(_open_regular(file), encoding="utf-8-sig") as stream:
-            value = json.load(stream)
+        value = json.loads(read_regular(file, _MOST_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {reason(error)}") from error
     except json.JSONDecodeError as error:
@@ -213,15 +212,3 @@ def _read(file: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigurationError(f"{file}: is not a JSON object")
     return value
-
-
-def _open_regular(file: str) -> int:
-    """A descriptor of FILE. Raises OSError, also for a pipe or a device, which could be waited for without end."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return descriptor
-    os.close(descriptor)
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), file)
-    raise OSError(errno.EINVAL, "it is not a regular file", file)

@@ -21,6 +21,7 @@ from scanner_mover.errors import ConfigurationError, ScannerMoverError, Unusable
 from scanner_mover.failures import NO_CONNECTION
 from scanner_mover.scanner.advice import advice
 from scanner_mover.scanner.inventory import Asker
+from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on
 from scanner_mover.transfer.overview import is_locked, look
 
@@ -229,11 +230,7 @@ def _user(number: int) -> str:
 
 
 def _disk(settings: Settings, folders: DataFolders) -> Findings:
-    place = folders.raw
-    while not os.path.isdir(place):
-        place = os.path.dirname(place)
-    disk = os.statvfs(place)
-    free = disk.f_bavail * disk.f_frsize
+    free = free_bytes(folders.raw)
     if free < settings.reserve_bytes:
         yield _fix(f"{free} bytes are free for {folders.raw}, below reserve_bytes: make room, or nothing is pulled")
     else:

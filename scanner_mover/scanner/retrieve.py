@@ -10,12 +10,13 @@ from scanner_mover.dcmtk import movescu
 from scanner_mover.dcmtk.dump2dcm import Query
 from scanner_mover.dcmtk.movescu import Moved
 from scanner_mover.dcmtk.tool import Toolbox
-from scanner_mover.errors import Ended, ScannerMoverError, UnusableError, reason
+from scanner_mover.errors import Ended, ScannerMoverError, UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.scanner.progress import Watcher
 from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.scanner.retry import ends_the_pass, is_worth_another_try, with_retries
 from scanner_mover.signals import deferred
+from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.staging import Receiver
 
@@ -131,14 +132,7 @@ class Puller:
 
     def _need_room(self) -> None:
         """Raise UnusableError when there is less free space than the reserve."""
-        folder = self._folders.raw
-        while not os.path.isdir(folder):
-            folder = os.path.dirname(folder)
-        try:
-            disk = os.statvfs(folder)
-        except OSError as error:
-            raise UnusableError(f"the folder {folder} cannot be read: {reason(error)}") from error
-        if disk.f_bavail * disk.f_frsize < self._settings.reserve_bytes:
+        if free_bytes(self._folders.raw) < self._settings.reserve_bytes:
             raise UnusableError(
                 f"less than {self._settings.reserve_bytes} bytes (reserve_bytes) are free for {self._folders.raw}: "
                 "nothing is pulled until there is room"

@@ -1,36 +1,91 @@
-"""What is said to be finished is on the disk, not only in memory: nothing is lost when the power fails."""
+"""The disk: make a folder, measure free space, and bring to the disk what must survive a power failure.
+
+A plain module: every pass makes its folders and writes its state.
+"""
 
 import contextlib
-import ctypes
+import json
 import os
+from typing import Any
 
 from scanner_mover.errors import UnusableError, reason
 
-_libc = ctypes.CDLL(None, use_errno=True)
+
+def make_folder(path: str) -> None:
+    """Make the folder PATH and those above it where they are missing (R26), and check that files can be put into it.
+
+    Raises UnusableError with what to do.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+        writable = os.access(path, os.W_OK | os.X_OK)
+        read_only = not writable and os.statvfs(path).f_flag & os.ST_RDONLY
+    except OSError as error:
+        raise UnusableError(f"the folder {path} cannot be made: {reason(error)}") from error
+    if not writable:
+        what = "its file system is read-only" if read_only else "give it to the user that runs this program"
+        raise UnusableError(f"the folder {path} cannot be written: {what}")
+
+
+def free_bytes(path: str) -> int:
+    """How many bytes our user may still write to the file system of PATH, or of the nearest folder above that is there.
+
+    Raises UnusableError when that cannot be measured.
+    """
+    folder = os.path.abspath(path)
+    while True:
+        try:
+            disk = os.statvfs(folder)
+        except FileNotFoundError:
+            folder = os.path.dirname(folder)
+        except OSError as error:
+            raise UnusableError(f"the free space of {folder} cannot be measured: {reason(error)}") from error
+        else:
+            return disk.f_bavail * disk.f_frsize
 
 
 def sync_file_system(folder: str) -> None:
     """Wait until everything that was written to the file system of FOLDER is on its disk (syncfs(2)).
 
-    One call for many images: a call for each would be no safer. Raises UnusableError when it fails.
+    One call serves many images, and is as safe as one for each. Raises UnusableError when it fails.
     """
+    import ctypes  # costs time, and few passes need it
+
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            if _libc.syncfs(descriptor) != 0:
+            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
                 number = ctypes.get_errno()
                 raise OSError(number, os.strerror(number), folder)
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise UnusableError(f"what is in {folder} cannot be brought to the disk: {reason(error)}") from error
+        raise UnusableError(f"the content of {folder} cannot be brought to the disk: {reason(error)}") from error
 
 
 def sync_folder(folder: str) -> None:
-    """Wait until the names in FOLDER are on the disk; a file system that knows no such thing has done what it can."""
+    """Wait until the names in FOLDER are on the disk. Some file systems cannot do that: then nothing happens."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def write_json(value: Any, path: str, part: str) -> None:
+    """Write VALUE to PATH in one step: PART, a new file in the same file system, is renamed to it.
+
+    A reader sees the old content or the new. Everybody may read it. Raises OSError when it cannot be written; then PART
+    is gone.
+    """
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+            os.fchmod(file.fileno(), 0o644)
+        os.rename(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise

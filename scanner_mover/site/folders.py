@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from scanner_mover.config import DEFAULT_PROJECT
 from scanner_mover.errors import UnusableError, reason
+from scanner_mover.files import open_regular
 
 DEFAULT_SERVER_DIR = "/var/www/html/server"
 
@@ -89,7 +90,7 @@ def is_switched_on(folders: DataFolders) -> bool:
     off) or the file cannot be read.
     """
     try:
-        with open(folders.enabled, "rb") as file:
+        with open_regular(folders.enabled) as file:
             return file.read(2)[-1:] == b"1"
     except (FileNotFoundError, NotADirectoryError):
         if os.path.isdir(folders.data_dir):

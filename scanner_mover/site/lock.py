@@ -5,6 +5,7 @@ import fcntl
 import os
 
 from scanner_mover.errors import LockHeldError, UnusableError, reason
+from scanner_mover.files import open_descriptor
 
 # What a network file system answers that cannot lock a folder.
 _NO_LOCKS_HERE = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
@@ -27,9 +28,9 @@ class Lock:
         while True:
             try:
                 try:
-                    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                    descriptor = open_descriptor(path, os.O_RDWR | os.O_CREAT)
                 except PermissionError:
-                    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                    descriptor = open_descriptor(path, os.O_RDONLY)
             except OSError as error:
                 raise UnusableError(f"the lock {path} cannot be opened: {reason(error)}") from error
             self._take(descriptor, path)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from scanner_mover.errors import UnusableError, reason
+from scanner_mover.files import open_descriptor
 from scanner_mover.text import printable
 
 
@@ -68,6 +69,6 @@ class Log:
 def _open(path: str) -> int:
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return open_descriptor(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, device=True)
     except OSError as error:
         raise UnusableError(f"the log {path} cannot be written: {reason(error)}") from error

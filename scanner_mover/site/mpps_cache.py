@@ -9,9 +9,11 @@ import json
 import os
 from typing import Any, NamedTuple
 
-from scanner_mover.site.state import write_json
+from scanner_mover.files import read_regular
+from scanner_mover.site.disk import write_json
 
 _VERSION = 1
+_MOST_BYTES = 64 << 20
 # A file may be written again within one tick of its file system's clock: one that was just written is not remembered.
 _FRESH_NANOSECONDS = 2_000_000_000
 
@@ -68,8 +70,7 @@ def _identity(status: os.stat_result) -> str:
 
 def _load(path: str, folder: str) -> dict[str, list[Any]]:
     try:
-        with open(path, encoding="ascii") as file:
-            value = json.load(file)
+        value = json.loads(read_regular(path, _MOST_BYTES))
         if value["version"] != _VERSION or value["folder"] != folder:
             return {}
         return {key: entry for key, entry in value["files"].items() if _is_entry(entry)}

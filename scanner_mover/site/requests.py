@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError, reason
+from scanner_mover.site.disk import make_folder, sync_folder
 
 
 class Request(NamedTuple):
@@ -78,21 +79,6 @@ def age(request: Request, now: float) -> float | None:
     return max(0.0, now - max(times)) if times else None
 
 
-def make_folder(path: str) -> None:
-    """Make the folder PATH if it is not there (R26) and see that files can be put into it.
-
-    Raises UnusableError with what to do.
-    """
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise UnusableError(f"the folder {path} cannot be made: {reason(error)}") from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        read_only = os.statvfs(path).f_flag & os.ST_RDONLY
-        what = "its file system is read-only" if read_only else "give it to the user that runs this program"
-        raise UnusableError(f"the folder {path} cannot be written: {what}")
-
-
 def close(request: Request, folder: str) -> list[str]:
     """Move the files of REQUEST to FOLDER, made when missing; gives the files that were moved.
 
@@ -134,7 +120,5 @@ def _move(path: str, target: str) -> None:
             os.fsync(file.fileno())
         shutil.copystat(path, part)
         os.rename(part, target)
-        from scanner_mover.site.disk import sync_folder
-
         sync_folder(folder)
         os.unlink(path)

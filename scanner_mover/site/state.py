@@ -6,7 +6,6 @@ read by all. This module reads and writes it and knows what every pass needs; wh
 """
 
 import binascii
-import contextlib
 import json
 import math
 import os
@@ -14,8 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from scanner_mover.errors import UnusableError, reason
+from scanner_mover.files import read_regular
+from scanner_mover.site.disk import write_json
 
 VERSION = 1
+_MOST_BYTES = 64 << 20
 
 
 class State:
@@ -78,8 +80,7 @@ def load(path: str) -> tuple[State, str | None]:
     """The state in PATH and, when it could not be used, a sentence that says so. No file is a first pass."""
     state = State()
     try:
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file, parse_float=_finite, parse_constant=_finite)
+        value = json.loads(read_regular(path, _MOST_BYTES), parse_float=_finite, parse_constant=_finite)
     except FileNotFoundError:
         return state, None
     except OSError as error:
@@ -132,20 +133,3 @@ def save(state: State, path: str, part: str) -> None:
         write_json(state.to_json(), path, part)
     except OSError as error:
         raise UnusableError(f"the state file {path} cannot be written: {reason(error)}") from error
-
-
-def write_json(value: Any, path: str, part: str) -> None:
-    """Write VALUE to PATH in one step, by way of the new file PART on its disk: a reader sees the old one or the new.
-
-    Everybody may read it. Raises OSError when it cannot be written.
-    """
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file)
-            os.fchmod(file.fileno(), 0o644)
-        os.rename(part, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise

@@ -18,7 +18,8 @@ from scanner_mover.scanner.advice import advice
 from scanner_mover.scanner.inventory import Asker, SeriesAnswer
 from scanner_mover.scanner.retrieve import Puller
 from scanner_mover.scanner.retry import ends_the_pass
-from scanner_mover.site import mpps, requests
+from scanner_mover.site import mpps
+from scanner_mover.site.disk import make_folder
 from scanner_mover.site.images import image_names
 from scanner_mover.site.mpps_cache import Index
 from scanner_mover.site.requests import Request
@@ -51,7 +52,7 @@ class _Pass:
         tls.check(tools, settings, ["findscu", "movescu"])
         if work.closes and not work.dry_run:
             for folder in (folders.active_scans, folders.finished_scans, folders.failed_scans):
-                requests.make_folder(folder)
+                make_folder(folder)
         uids = [request.study_instance_uid for request in work.requests]
         self._tools = tools
         self._uids = uids

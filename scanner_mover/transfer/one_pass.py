@@ -19,6 +19,7 @@ from scanner_mover.display.output import printing, say
 from scanner_mover.errors import ConfigurationError, Ended, ExitStatus, LockHeldError, UnusableError, UsageError, reason
 from scanner_mover.scanner.progress import Watcher
 from scanner_mover.site import state
+from scanner_mover.site.disk import make_folder
 from scanner_mover.site.folders import DataFolders, ServerFolders, find_server_dir, is_switched_on, staging_left
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.log import Log
@@ -128,8 +129,8 @@ class OnePass:
         """
         ours = False
         try:
-            if not self._options.dry_run:
-                _make(self._server.pids)
+            if not self._options.dry_run and not os.path.isdir(self._server.pids):
+                make_folder(self._server.pids)
             if os.path.isdir(self._server.pids):
                 self._lock.file(self._server.lock)
                 ours = not self._options.dry_run
@@ -351,10 +352,3 @@ class OnePass:
                 from scanner_mover.display.tables import show_summary
 
                 show_summary(report)
-
-
-def _make(folder: str) -> None:
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise UnusableError(f"the folder {folder} cannot be made: {reason(error)}") from error

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError
-from scanner_mover.site.requests import Request, age, close, make_folder, scan
+from scanner_mover.site.disk import make_folder
+from scanner_mover.site.requests import Request, age, close, scan
 from tests.support.site import Site
 
 STUDY = "1.2.826.0.1.3680043.10.1561.10"
