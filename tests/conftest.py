@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.faults import table
@@ -16,6 +17,12 @@ from tests.support.scripted import ScriptedScanner
 # A parent may have told us to ignore them (nohup, a background job), and what is started here would do so, too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test depends on how fast the machine is.
+hypothesis.settings.register_profile(
+    "scanner-mover", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("scanner-mover")
 
 
 @pytest.fixture

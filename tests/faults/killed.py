@@ -18,7 +18,7 @@ def kill(scenario: Scenario, sent: signal.Signals, moment: float) -> None:
     with site.moving() as process:
         time.sleep(moment)
         process.send_signal(sent)
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=240)
     new = site.log()[before:]
     assert "Traceback" not in new
     # While Python itself starts it says so of SIGINT, and nobody can keep it from that.

@@ -213,7 +213,7 @@ class Day:
             assert study not in self.running
             del self.scanner.studies[uid]
             for path in study.paths:
-                self.scanner._headers.pop(path, None)
+                self.scanner.forget(path)
             for series in study.series:
                 shutil.rmtree(self.acquired / series)
                 self.scanner.script.send_only.pop(series, None)

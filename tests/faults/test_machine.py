@@ -522,12 +522,12 @@ def lab(scenario: Scenario, scripted: ScriptedScanner) -> Lab:
 # The tests of the tables
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_a_fault_before_the_pass(lab: Lab, before: str, full: bool) -> None:
     row = BEFORE.get(before) or TOOL_FAULTS[before]
     lab.scenario.have(lab.study.paths[:2])
     with row.fault(lab):
-        told = [checked(lab, lab.site.move(seconds=300 if full else 60), row) for _ in range(3 if full else 1)]
+        told = [checked(lab, lab.site.move(seconds=600 if full else 300), row) for _ in range(3 if full else 1)]
         # Whoever has no log to look at is told once.
         assert told[0].returncode in (0, 1) or told[0].stderr
         assert row.says in told[0].stderr + log_of(lab.site)
@@ -584,7 +584,7 @@ def log_of(site: Site) -> str:
 
 
 def ended(process: "Popen[str]") -> "CompletedProcess[str]":
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=240)
     return CompletedProcess(process.args, process.returncode, out, error)
 
 
@@ -671,7 +671,7 @@ def test_movers_and_a_script_at_once(lab: Lab, full: bool) -> None:
                 subprocess.Popen(["flock", str(lab.site.lock_file), "true"], stdin=subprocess.DEVNULL)
             )
             done = [ended(mover) for mover in movers]
-            assert waiting.wait(30) == 0
+            assert waiting.wait(240) == 0
         statuses += [one.returncode for one in done]
         assert {one.returncode for one in done} <= {0, 1}, done
         assert not any(one.stderr or one.stdout for one in done), done

@@ -48,7 +48,7 @@ def kill_in_the_middle(scenario: Scenario, number: int) -> int:
 
 
 def ended(process: "Popen[str]") -> int:
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=240)
     assert "Traceback" not in error
     return process.returncode
 

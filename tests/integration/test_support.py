@@ -3,7 +3,9 @@
 The tools that ask and receive here are the real `findscu` and `movescu`.
 """
 
+import contextlib
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -31,7 +33,8 @@ from tests.support.orthanc import Orthanc
 from tests.support.ports import free_port, is_listening, wait_until_listening
 from tests.support.process import environment
 from tests.support.receiver import StorescpReceiver, whole_image
-from tests.support.scripted import IMAGES_IN_ACQUISITION, Script, ScriptedScanner
+from tests.support.scripted import IMAGES_IN_ACQUISITION, Script, ScriptedScanner, sent_as
+from tests.support.site import wait_until
 
 RealScanner = Dcmqrscp | Orthanc
 Scanner = RealScanner | ScriptedScanner
@@ -49,7 +52,7 @@ def run(*arguments: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environment(tcp_nodelay=True),
-        timeout=30,
+        timeout=240,
     )
     return done.returncode, done.stdout.decode(errors="backslashreplace")
 
@@ -117,6 +120,26 @@ class TestPorts:
         ports = [free_port() for _ in range(50)]
         assert len(set(ports)) == 50
         assert not any(map(is_listening, ports))
+
+    def test_two_processes_never_share_one(self) -> None:
+        program = "from tests.support.ports import free_port; print(*[free_port() for _ in range(40)]); input()"
+        ports: list[set[str]] = []
+        with contextlib.ExitStack() as stack:
+            for _ in range(3):
+                process = stack.enter_context(
+                    subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                )
+                assert process.stdout is not None
+                ports.append(set(process.stdout.readline().decode().split()))
+        ports.append({str(free_port()) for _ in range(40)})
+        assert len(set.union(*ports)) == sum(map(len, ports)) == 160
+
+    def test_a_port_that_somebody_has_is_not_given(self) -> None:
+        with socket.socket() as other:
+            taken = free_port() + 1
+            other.bind(("", taken))
+            other.listen()
+            assert free_port() != taken
 
     def test_a_process_that_dies_is_reported_with_what_it_said(self) -> None:
         process = subprocess.Popen(
@@ -286,7 +309,7 @@ class TestRealScanners:
                 assert moving.poll() is None
                 time.sleep(0.01)
             scanner.stop()
-            assert b"Move Request Failed" in moving.communicate(timeout=5)[0]
+            assert b"Move Request Failed" in moving.communicate(timeout=120)[0]
             assert 2 <= len(receiver.arrived()) < 20
             scanner.start()
             assert len(scanner.images()) == 20
@@ -474,7 +497,7 @@ class TestScriptedScanner:
             time.sleep(0.01)
         began = time.monotonic()
         scripted.stop()
-        assert "Peer aborted" in asking.communicate(timeout=5)[0].decode()
+        assert "Peer aborted" in asking.communicate(timeout=120)[0].decode()
         assert time.monotonic() - began < 2
         assert "refused" in findscu(scripted, "STUDY")
         scripted.script = Script()
@@ -494,6 +517,232 @@ class TestScriptedScanner:
             assert movescu(scanner, study, of_series, destination="ANYBODY")[0] == 0
             assert scanner.deliver() == 0
             assert_same_images(series, raw / study / of_series)
+
+
+def find_images(scanner: Scanner, study: str, series: str) -> str:
+    return findscu(scanner, "IMAGE", f"StudyInstanceUID={study}", f"SeriesInstanceUID={series}", "SOPInstanceUID")
+
+
+def image_move(scanner: Scanner, study: str, series: str, images: list[str], folder: Path) -> str:
+    """A C-MOVE at IMAGE level for these images."""
+    text = f"(0008,0052) CS [IMAGE]\n(0020,000d) UI [{study}]\n(0020,000e) UI [{series}]\n"
+    (folder / "query.dump").write_text(text + f"(0008,0018) UI [{chr(92).join(images)}]\n")
+    assert run("dump2dcm", "+te", str(folder / "query.dump"), str(folder / "query.dcm"))[0] == 0
+    address = (scanner.host, str(scanner.port))
+    return run(*MOVESCU, "-aec", scanner.ae_title, "-aem", "MOVER", *address, str(folder / "query.dcm"))[1]
+
+
+class TestWhatConsolesDo:
+    """The vocabulary of `tests.support.script`, a row of its table each."""
+
+    def test_an_image_that_never_comes(
+        self, scripted: ScriptedScanner, receiver: StorescpReceiver, series: list[Path], tmp_path: Path
+    ) -> None:
+        study, of_series = names_of(scripted)
+        scripted.script = Script(never_sends={series[1].name})
+        for _ in range(2):
+            output = movescu(scripted, study, of_series)[1]
+            assert "Final Move Response (Success)" in output and output.count("(Pending)") == 3
+        assert "Final Move Response (Success)" in image_move(scripted, study, of_series, [series[1].name], tmp_path)
+        scripted.script = Script(cannot_send={series[1].name})
+        assert "SubOperationsCompleteOneOrMoreFailures" in movescu(scripted, study, of_series)[1]
+        output = image_move(scripted, study, of_series, [series[1].name], tmp_path)
+        assert "OutOfResourcesSubOperations" in output
+        receiver.wait_until_linked(3)
+        assert [link.name for link in receiver.linked()] == [series[n].name for n in (0, 2, 3)]
+        scripted.script = Script(cannot_send={path.name for path in series})
+        assert "OutOfResourcesSubOperations" in movescu(scripted, study, of_series)[1]
+        assert len(receiver.arrived()) == 9
+
+    def test_nothing_is_sent(self, scripted: ScriptedScanner, receiver: StorescpReceiver, series: list[Path]) -> None:
+        study, of_series = names_of(scripted)
+        scripted.script = Script(sends_nothing=True)
+        output = movescu(scripted, study, of_series)[1]
+        assert "Final Move Response (Success)" in output and "(Pending)" not in output
+        assert movescu(scripted, study, of_series, destination="NOBODY")[0] == 69
+        assert receiver.arrived() == []
+
+    def test_success_first_and_images_later(
+        self, scripted: ScriptedScanner, receiver: StorescpReceiver, series: list[Path]
+    ) -> None:
+        study, of_series = names_of(scripted)
+        scripted.script = Script(sends_after=0.5)
+        assert "Final Move Response (Success)" in movescu(scripted, study, of_series)[1]
+        receiver.wait_until_linked(4)
+        assert_same_images(series, receiver.raw / study / of_series)
+        scripted.script = Script(sends_after=600)
+        assert "Final Move Response (Success)" in movescu(scripted, study, of_series)[1]
+        assert len(receiver.arrived()) == 4
+
+    def test_images_of_other_uids(
+        self, scripted: ScriptedScanner, receiver: StorescpReceiver, series: list[Path], tmp_path: Path
+    ) -> None:
+        study, of_series = names_of(scripted)
+        another = uid()
+        scripted.script = Script(sends=sent_as(tmp_path / "sent", SeriesInstanceUID=another))
+        assert movescu(scripted, study, of_series)[0] == 0
+        receiver.wait_until_linked(4)
+        assert {path.parent.name for path in receiver.linked()} == {another}
+        assert {path.parent.parent.name for path in receiver.linked()} == {study}
+
+    @pytest.mark.parametrize(("status", "text"), [(0xA900, "DataSetDoesNotMatchSOPClass"), (0, "Success")])
+    def test_single_images_are_refused(
+        self,
+        scripted: ScriptedScanner,
+        receiver: StorescpReceiver,
+        series: list[Path],
+        tmp_path: Path,
+        status: int,
+        text: str,
+    ) -> None:
+        study, of_series = names_of(scripted)
+        scripted.script = Script(move_status_of={"IMAGE": status})
+        assert text in image_move(scripted, study, of_series, [series[1].name], tmp_path)
+        assert receiver.arrived() == []
+        assert "Final Move Response (Success)" in movescu(scripted, study, of_series)[1]
+        assert len(receiver.arrived()) == 4
+
+    def test_a_list_that_names_one_image_twice(self, scripted: ScriptedScanner, series: list[Path]) -> None:
+        study, of_series = names_of(scripted)
+        scripted.script = Script(lists_twice={series[1].name})
+        names = [path.name for path in series]
+        assert values(find_images(scripted, study, of_series), "SOPInstanceUID") == [
+            names[0],
+            *names[1:2] * 2,
+            *names[2:],
+        ]
+
+    @pytest.mark.parametrize(("status", "text"), [(0xA700, "OutOfResources"), (0xFE00, "Cancel")])
+    def test_a_list_that_ends_with_a_failure(self, scripted: ScriptedScanner, status: int, text: str) -> None:
+        study, of_series = names_of(scripted)
+        for most in (4, 2):
+            scripted.script = Script(find_ends_with={"IMAGE": status}, most_answers={"IMAGE": most})
+            output = find_images(scripted, study, of_series)
+            assert len(values(output, "SOPInstanceUID")) == most
+            assert "Final Find Response" in output and text in output
+
+    def test_a_list_of_series_that_is_cut(self, scripted: ScriptedScanner, tmp_path: Path) -> None:
+        study, _ = names_of(scripted)
+        for _ in range(3):
+            more = dumped_series(tmp_path / "more", study_instance_uid=study, series_instance_uid=uid(), images=2)
+            scripted.studies[study] |= by_study(more)[study]
+        scripted.script = Script(most_answers={"SERIES": 2})
+        output = findscu(scripted, "SERIES", f"StudyInstanceUID={study}", "SeriesInstanceUID")
+        assert len(values(output, "SeriesInstanceUID")) == 2 and "Final Find Response (Success)" in output
+        asked = (f"StudyInstanceUID={study}", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances")
+        for counts, series, images in (({}, "4", "10"), ({study: (7, 70)}, "7", "70")):
+            scripted.script.study_counts = counts
+            output = findscu(scripted, "STUDY", *asked)
+            assert values(output, "NumberOfStudyRelatedSeries") == [series]
+            assert values(output, "NumberOfStudyRelatedInstances") == [images]
+        scripted.script.study_counts = None
+        output = findscu(scripted, "STUDY", *asked)
+        assert values(output, "StudyInstanceUID") == [study]
+        assert values(output, "NumberOfStudyRelatedSeries") == values(output, "NumberOfStudyRelatedInstances") == []
+        scripted.script.find_status["STUDY"] = 0xA900
+        assert "DataSetDoesNotMatchSOPClass" in findscu(scripted, "STUDY", *asked)
+
+    def test_a_series_vanishes_or_shrinks_or_is_empty(self, scripted: ScriptedScanner) -> None:
+        study, of_series = names_of(scripted)
+        asked = (f"StudyInstanceUID={study}", "SeriesInstanceUID", "NumberOfSeriesRelatedInstances")
+        scripted.shrink(of_series, 2)
+        assert values(findscu(scripted, "SERIES", *asked), "NumberOfSeriesRelatedInstances") == ["2"]
+        assert len(values(find_images(scripted, study, of_series), "SOPInstanceUID")) == 2
+        empty = uid()
+        scripted.add_empty_series(study, empty)
+        output = findscu(scripted, "SERIES", *asked)
+        assert values(output, "SeriesInstanceUID") == [of_series, empty]
+        assert values(output, "NumberOfSeriesRelatedInstances") == ["2", "0"]
+        assert "Final Find Response (Success)" in find_images(scripted, study, empty)
+        assert values(find_images(scripted, study, empty), "SOPInstanceUID") == []
+        assert "Final Move Response (Success)" in movescu(scripted, study, empty)[1]
+        scripted.vanish(of_series)
+        assert values(findscu(scripted, "SERIES", *asked), "SeriesInstanceUID") == [empty]
+        assert "Final Move Response (Success)" in movescu(scripted, study, of_series)[1]
+
+    def test_one_answer_for_each_image(self, scripted: ScriptedScanner) -> None:
+        study, of_series = names_of(scripted)
+        scripted.script = Script(answers_for_each_image={"STUDY", "SERIES"})
+        assert values(findscu(scripted, "STUDY", "StudyInstanceUID"), "StudyInstanceUID") == [study] * 4
+        output = findscu(scripted, "SERIES", f"StudyInstanceUID={study}", "SeriesInstanceUID")
+        assert values(output, "SeriesInstanceUID") == [of_series] * 4
+
+    @pytest.mark.parametrize("level", ["STUDY", "SERIES", "IMAGE"])
+    def test_answers_without_end(self, scripted: ScriptedScanner, level: str, tmp_path: Path) -> None:
+        study, of_series = names_of(scripted)
+        keyword = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}[level]
+        keys_of_level = [] if level == "STUDY" else [f"StudyInstanceUID={study}"]
+        keys_of_level += [f"SeriesInstanceUID={of_series}"] if level == "IMAGE" else []
+        scripted.script = Script(endless={level}, most_answers={level: 500})
+        output = findscu(scripted, level, *keys_of_level, *([] if level == "STUDY" else [keyword]), "PatientID")
+        assert len(set(values(output, keyword))) == 500
+        scripted.script = Script(endless={level})
+        with (tmp_path / "output").open("wb") as file:
+            asking = subprocess.Popen(
+                [
+                    *("findscu", "-v", "-S", "-aec", "SCANNER", *keys((f"QueryRetrieveLevel={level}", *keys_of_level))),
+                    *(scripted.host, str(scripted.port)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+            wait_until(lambda: b"Find Response: 1000 " in (tmp_path / "output").read_bytes())
+            assert asking.poll() is None
+            asking.kill()
+            asking.wait()
+        # It notices, and serves others.
+        scripted.script = Script()
+        assert "Final Find Response (Success)" in findscu(scripted, "STUDY")
+
+    def test_keys_that_are_ignored(self, scripted: ScriptedScanner, tmp_path: Path) -> None:
+        (study, _), other = names_of(scripted), uid()
+        paths = mr_series(
+            tmp_path / "other",
+            study_instance_uid=other,
+            series_instance_uid=uid(),
+            images=1,
+            attributes={"StudyDescription": "KNEE left", "StudyDate": "20250102"},
+        )
+        scripted.studies |= by_study(paths)
+
+        def found(*asked: str) -> set[str]:
+            return set(values(findscu(scripted, "STUDY", "StudyInstanceUID", *asked), "StudyInstanceUID"))
+
+        assert found() == {study, other}
+        for asked in ("StudyDescription=*knee*", "StudyDate=20250101-20250201", "StudyDate=-20250201"):
+            scripted.script.ignores_keys = False
+            assert found(asked) == {other}
+            scripted.script.ignores_keys = True
+            assert found(asked) == {study, other}
+        scripted.script.ignores_keys = False
+        assert found("PatientID=NOBODY") == set()
+        assert found("StudyDate=20260131") == {study}
+        assert found(f"StudyInstanceUID={other}") == {other}
+
+    def test_modalities(self, scripted: ScriptedScanner) -> None:
+        study, of_series = names_of(scripted)
+        asked = (f"StudyInstanceUID={study}", "Modality")
+        assert values(findscu(scripted, "SERIES", *asked), "Modality") == ["MR"]
+        scripted.script = Script(modalities={of_series: "SR"})
+        assert values(findscu(scripted, "SERIES", *asked), "Modality") == ["SR"]
+        scripted.script = Script(modalities={of_series: None})
+        output = findscu(scripted, "SERIES", *asked)
+        assert "Find Response: 1 (" in output and values(output, "Modality") == []
+
+    def test_one_association_at_a_time(self, scripted: ScriptedScanner) -> None:
+        scripted.script = Script(most_associations=1, find_silence=600)
+        with subprocess.Popen(
+            ["findscu", "-S", "-aec", "SCANNER", "-k", "QueryRetrieveLevel=STUDY", scripted.host, str(scripted.port)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as asking:
+            wait_until(lambda: scripted.asked)
+            assert "Local Limit Exceeded" in findscu(scripted, "STUDY")
+            asking.kill()
+        scripted.script.find_silence = 0
+        wait_until(lambda: "Final Find Response (Success)" in findscu(scripted, "STUDY"))
 
 
 class TestReceiver:

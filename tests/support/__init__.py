@@ -10,5 +10,6 @@ and ends what it started.
 | `objects` | images and MPPS files |
 | `dcmqrscp`, `orthanc` | the two real scanners, one interface |
 | `scripted` | a scanner that answers what the test says, for what neither real one does |
+| `script` | what it can be told to do; `answering` and `courier` are its two halves, C-FIND and C-STORE |
 | `receiver` | the site's storage SCP and the daemon behind it, that links what arrives |
 """

@@ -1,9 +1,20 @@
-"""Ports for the servers of a test: find a free one, and wait until its owner listens on it."""
+"""Ports for the servers of a test: find a free one, and wait until its owner listens on it.
+
+A port that the kernel chooses is anybody's again as soon as it is closed: another worker of pytest-xdist is given it,
+or an outgoing connection of any process gets it as its own, before the server of the test has bound it. So ports are
+taken from below the range that the kernel chooses from, and each process has a block of them for itself: a locked file
+in the temporary folder says so as long as the process lives.
+"""
 
 import contextlib
+import fcntl
+import itertools
+import os
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -12,19 +23,67 @@ _TCP_LISTEN = "0A"
 _SECONDS_BETWEEN_LOOKS = 0.005
 _CHARACTERS_OF_OUTPUT = 4000
 
-_handed_out: set[int] = set()
+_FIRST_PORT = 10_000
+_LAST_PORT = 32_767
+_PORTS_OF_A_BLOCK = 250
+_FEWEST_BLOCKS = 8
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+# {process: its ports}: after a fork the child takes a block of its own.
+_ours: dict[int, Iterator[int]] = {}
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address on which nobody listens; never the same one twice in a process."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port = int(probe.getsockname()[1])
-        # The kernel may give a port again as soon as the probe is closed, before its first owner listens.
-        if port not in _handed_out:
-            _handed_out.add(port)
+    """A TCP port on which nobody listens, and which no other process of these tests is given while we live.
+
+    In one process a port comes again only after all others of its block. Raises RuntimeError when all blocks are
+    taken.
+    """
+    ports = _ours.get(os.getpid())
+    if ports is None:
+        ports = _ours[os.getpid()] = itertools.cycle(_take_block())
+    for port in itertools.islice(ports, _PORTS_OF_A_BLOCK):
+        if _can_be_bound(port):
             return port
+    raise RuntimeError("somebody else listens on every port that is ours")
+
+
+def _take_block() -> range:
+    """The ports of the first block that no living process has; it is ours until we end."""
+    folder = Path(tempfile.gettempdir(), f"scanner-mover-tests.ports.{os.getuid()}")
+    folder.mkdir(exist_ok=True)
+    first, blocks = _blocks()
+    for number in range(blocks):
+        lock = os.open(folder / str(number), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        # Never closed: the lock ends with the process.
+        return range(first + number * _PORTS_OF_A_BLOCK, first + (number + 1) * _PORTS_OF_A_BLOCK)
+    raise RuntimeError(f"{blocks} processes of these tests run already, and there are no ports for more")
+
+
+def _blocks() -> tuple[int, int]:
+    """The first port of the first block, and how many blocks lie below the range that the kernel chooses from."""
+    lowest = int(_EPHEMERAL.read_text(encoding="ascii").split()[0]) if _EPHEMERAL.exists() else _LAST_PORT + 1
+    blocks = (min(lowest, _LAST_PORT + 1) - _FIRST_PORT) // _PORTS_OF_A_BLOCK
+    # A machine whose kernel chooses from nearly all ports leaves no room: then they are shared with it.
+    return _FIRST_PORT, blocks if blocks >= _FEWEST_BLOCKS else (_LAST_PORT + 1 - _FIRST_PORT) // _PORTS_OF_A_BLOCK
+
+
+def _can_be_bound(port: int) -> bool:
+    """Whether nobody has the port, on any address (what DCMTK's tools listen on)."""
+    with socket.socket() as probe:
+        # As the servers do: connections that were closed a moment ago keep nobody from listening.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+            probe.listen()
+        except OSError:
+            return False
+    return True
 
 
 def is_listening(port: int) -> bool:
@@ -37,7 +96,7 @@ def is_listening(port: int) -> bool:
 
 
 def wait_until_listening(
-    port: int, process: subprocess.Popen[bytes], seconds: float = 10, log: Path | None = None
+    port: int, process: subprocess.Popen[bytes], seconds: float = 60, log: Path | None = None
 ) -> None:
     """Return as soon as `process`, or a child of it, listens on `port`; whoever else does so does not count.
 

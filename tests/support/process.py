@@ -45,7 +45,7 @@ class ServerProcess:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, seconds: float = 10) -> None:
+    def start(self, seconds: float = 60) -> None:
         """Start and wait until it listens; raises what `wait_until_listening` raises."""
         if self.running:
             raise RuntimeError(f"{self.arguments[0]} runs already")

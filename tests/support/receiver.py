@@ -134,7 +134,7 @@ class StorescpReceiver:
         """The links in site/raw."""
         return sorted(path for path in self.raw.glob("*/*/*") if path.is_symlink())
 
-    def wait_until_linked(self, images: int, seconds: float = 10) -> None:
+    def wait_until_linked(self, images: int, seconds: float = 120) -> None:
         """Return as soon as there are that many links; TimeoutError after `seconds`."""
         end = time.monotonic() + seconds
         while (number := len(self.linked())) < images:

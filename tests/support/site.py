@@ -170,7 +170,7 @@ class Site:
         env: Mapping[str, str | None] | None = None,
         program: str | Path = "scanner-mover",
         umask: int = -1,
-        seconds: float = 60,
+        seconds: float = 300,
     ) -> subprocess.CompletedProcess[str]:
         """Run an installed program (or any file, as a link to one) to its end; `env` adds variables, None removes.
 
@@ -312,7 +312,7 @@ def fake_tool(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
     """Return as soon as `condition` is true; TimeoutError when it is not after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
