@@ -1,62 +1,26 @@
-"""The typer program: options in, exit status out, nothing else."""
+"""The typer program, made from the declarations in `arguments`: options in, exit status out, nothing else."""
 
+import inspect
 import sys
-from typing import Annotated, Optional
+from pathlib import Path
+from typing import Annotated, Any, Optional
 
 import typer
 
-from scanner_mover import __version__
+from scanner_mover import __version__, commands, config
+from scanner_mover.arguments import BY_SIGNAL, SUBCOMMANDS, VALUES_OF_FLAGS, Kind, Option, Subcommand, declared
+from scanner_mover.errors import ConfigurationError
 
+_HELP = "Moves requested studies from an MRI scanner's console to this server, with DCMTK."
+
+# Without rich's markup: it takes `[default: 5]` in a help text for a style, and shows a value `<bool>` for each flag.
 app = typer.Typer(
-    help="Moves requested studies from an MRI scanner's console to this server, with DCMTK.",
+    help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-_Project = Annotated[
-    Optional[str],  # noqa: UP045 - what typer's help shows best
-    typer.Argument(help="The site in the configuration (SITES.PROJECT); none: the keys at its top."),
-]
-_Config = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(metavar="FILE", help="The configuration; $SCANNER_MOVER_CONFIG, else /data/config/config.json."),
-]
-
-
-def _not_empty(value: str | None) -> str | None:
-    """A filter that is empty, as an unset variable makes it, would match everything."""
-    if value == "":
-        raise typer.BadParameter("is empty, which would match everything: leave the option out for that")
-    return value
-
-
-_Study = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(metavar="UID", help="Only this study.", callback=_not_empty),
-]
-_PatientId = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(metavar="ID", help="With wildcards * and ?.", callback=_not_empty),
-]
-_PatientName = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(metavar="NAME", help="As Family^Given.", callback=_not_empty),
-]
-_Date = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        metavar="DATE", help="today, yesterday, 7d, 2026-01-31, 20260131 or 20260101-20260131.", callback=_not_empty
-    ),
-]
-_Modality = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(metavar="CS", help="Such as MR.", callback=_not_empty),
-]
-_Description = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(metavar="TEXT", help="Of the study, or series.", callback=_not_empty),
-]
 
 
 def _version(wanted: bool) -> None:
@@ -71,163 +35,96 @@ def program(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Moves requested studies from an MRI scanner's console to this server, with DCMTK."""
+    """What stands before a subcommand."""
 
 
-@app.command(epilog="Example: scanner-mover move --dry-run")
-def move(
-    project: _Project = None,
-    config: _Config = None,
-    server_dir: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            metavar="DIR",
-            help="Where logs/ and .pids/ are; $SERVERDIR, else found from the link that we were called by, "
-            "else /var/www/html/server.",
-        ),
-    ] = None,
-    study: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(metavar="UID", help="Only this study; may be repeated, and need not be requested."),
-    ] = None,
-    receive: Annotated[
-        Optional[bool],  # noqa: UP045
-        typer.Option("--receive/--no-receive", help="movescu itself receives the images, on DICOMPORT."),
-    ] = None,
-    settle: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(metavar="SECONDS", min=0, help="Pause after each C-MOVE that was sent. [default: 5]"),
-    ] = None,
-    give_up_after: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(metavar="SECONDS", min=0, help="Age at which a request fails. [default: 86400]"),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Ask the scanner and say what would be done, but change nothing.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each pass.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print the messages of the log as they come, and a summary.")
-    ] = False,
-    every: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(metavar="SECONDS", help="Go on: a pass every so many seconds until SIGTERM or SIGINT."),
-    ] = None,
-) -> None:
-    """One pass over the requests: pull what is missing, close what is complete."""
-    from scanner_mover.commands.move import run
-    from scanner_mover.transfer.one_pass import Options
-
-    options = Options(
-        project=project,
-        config=config,
-        server_dir=server_dir,
-        studies=tuple(study or ()),
-        receive=receive,
-        settle_seconds=settle,
-        give_up_after_seconds=give_up_after,
-        dry_run=dry_run,
-        json=json,
-        verbose=verbose,
-        every_seconds=every,
-    )
-    raise typer.Exit(run(options, sys.argv[0]))
+program.__doc__ = _HELP
 
 
-@app.command(epilog="Example: scanner-mover find --date 7d --modality MR --request")
-def find(
-    project: _Project = None,
-    config: _Config = None,
-    level: Annotated[str, typer.Option(metavar="study|series", help="Studies, or the series of one study.")] = "study",
-    study: _Study = None,
-    patient_id: _PatientId = None,
-    patient_name: _PatientName = None,
-    date: _Date = None,
-    modality: _Modality = None,
-    description: _Description = None,
-    limit: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(metavar="N", min=1, help="Show so many answers, and say if there are more."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="A JSON list, with the standard's keywords as keys.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
-    request: Annotated[bool, typer.Option("--request", help="Also request every study that is shown.")] = False,
-) -> None:
-    """Ask the scanner which studies, or which series of a study, there are."""
-    from scanner_mover.commands.find import Options, run
+def _add(subcommand: Subcommand) -> None:
+    """Give `app` the SUBCOMMAND; typer reads its parameters from the signature of a function, so it gets one."""
 
-    options = Options(
-        project=project,
-        config=config,
-        level=level,
-        study=study or "",
-        patient_id=patient_id or "",
-        patient_name=patient_name or "",
-        date=date or "",
-        modality=modality or "",
-        description=description or "",
-        limit=limit,
-        json=json,
-        csv=csv,
-        request=request,
-    )
-    raise typer.Exit(run(options))
+    record: Any = subcommand.options
+
+    def run(**given: Any) -> None:
+        values = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+            if value is not None
+        }
+        raise typer.Exit(commands.run(record(**values), sys.argv[0]))
+
+    parameters = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=record._field_defaults[name] if option.kind in (Kind.FLAG, Kind.CHOICE) else None,
+            annotation=_annotation(option, record._field_defaults[name]),
+        )
+        for name, option in declared(subcommand.options).items()
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    app.command(subcommand.name, help=subcommand.help, epilog=_epilog(subcommand))(run)
 
 
-@app.command(epilog="Example: scanner-mover status --check")
-def status(
-    project: _Project = None,
-    config: _Config = None,
-    server_dir: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="DIR", help="Where logs/ and .pids/ are; as for move."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    prometheus: Annotated[
-        bool, typer.Option("--prometheus", help="Metrics in the text format of a node exporter.")
-    ] = False,
-    max_age: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(metavar="SECONDS", min=0, help="Exit with 1 when the last pass is older than that."),
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Test the set-up; each line says ok or what to do.")] = False,
-    audit: Annotated[
-        bool, typer.Option("--audit", help="Ask the scanner what is missing of the studies that were closed.")
-    ] = False,
-    since: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="DAYS", help="With --audit: only what was closed since, such as 30d."),
-    ] = None,
-    request: Annotated[
-        bool, typer.Option("--request", help="With --audit: put those of which images are missing back.")
-    ] = False,
-) -> None:
-    """Where everything stands."""
-    from scanner_mover.commands.status import Options, run
-
-    options = Options(
-        project=project,
-        config=config,
-        server_dir=server_dir,
-        json=json,
-        prometheus=prometheus,
-        max_age_seconds=max_age,
-        check=check,
-        audit=audit,
-        since=since,
-        request=request,
-    )
-    raise typer.Exit(run(options, sys.argv[0]))
+def _epilog(subcommand: Subcommand) -> str:
+    statuses = [f"  {status:<3} {meaning}" for status, meaning in subcommand.exit_statuses.items()]
+    lines = ["\b", f"Example: {subcommand.example}", "", "\b", "Exit status:", *statuses, f"  {BY_SIGNAL}"]
+    return "\n".join(lines)
 
 
-@app.command(epilog="Example: scanner-mover demo --keep /tmp/demo")
-def demo(
-    keep: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="DIR", help="Leave the demo's folders in DIR, which must be new or empty."),
-    ] = None,
-) -> None:
-    """The whole job on this machine, with a real DICOM server as the scanner."""
-    from scanner_mover.commands.demo import run
+def _annotation(option: Option, default: Any) -> Any:
+    """The type of a parameter, as typer documents it: `Annotated` with what typer has to know."""
+    text = option.help + (f" [default: {option.default}]" if option.default else "")
+    if option.kind is Kind.PROJECT:
+        return Annotated[
+            Optional[str],  # noqa: UP045 - as typer's documentation writes it
+            typer.Argument(metavar=option.metavar, help=text, callback=_no_value, autocompletion=_projects),
+        ]
+    if option.kind is Kind.FLAG:
+        return Annotated[bool, typer.Option(*option.names, help=text)]
+    if option.kind is Kind.SWITCH:
+        return Annotated[Optional[bool], typer.Option("/".join(option.names), help=text)]  # noqa: UP045
+    if option.kind is Kind.CHOICE:
+        return Annotated[type(default), typer.Option(*option.names, metavar=option.metavar, help=text)]
+    of_type, more = _TYPES[option.kind]
+    return Annotated[
+        Optional[of_type],  # noqa: UP045
+        typer.Option(*option.names, metavar=option.metavar, help=text, show_default=False, **more),
+    ]
 
-    raise typer.Exit(run(keep))
+
+def _not_empty(value: str | None) -> str | None:
+    if value == "":
+        raise typer.BadParameter("is empty, which would match everything: leave the option out for that")
+    return value
+
+
+def _no_value(value: str | None) -> str | None:
+    if value is not None and value.lower() in VALUES_OF_FLAGS:
+        raise typer.BadParameter(f"{value!r} is no project; options such as --dry-run take no value")
+    return value
+
+
+def _projects(context: typer.Context, incomplete: str) -> list[str]:
+    """What the shell completes a project to: the sites in the configuration; none while it cannot be read."""
+    try:
+        names = config.projects(config.file_to_use(context.params.get("config")))
+    except ConfigurationError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+_TYPES: dict[Kind, tuple[Any, dict[str, Any]]] = {
+    Kind.TEXT: (str, {}),
+    Kind.FILTER: (str, {"callback": _not_empty}),
+    Kind.TEXTS: (list[str], {}),
+    Kind.FILE: (Path, {"path_type": str}),
+    Kind.FOLDER: (Path, {"path_type": str, "file_okay": False}),
+    Kind.SECONDS: (float, {"min": 0}),
+    Kind.COUNT: (int, {"min": 1}),
+    Kind.PORT: (int, {"min": 1, "max": 65535}),
+}
+
+for _subcommand in SUBCOMMANDS:
+    _add(_subcommand)

@@ -8,11 +8,12 @@ import time
 from types import FrameType
 
 from scanner_mover import signals
+from scanner_mover.arguments import MoveOptions
 from scanner_mover.errors import Ended, ExitStatus, LockHeldError, UsageError
-from scanner_mover.transfer.one_pass import OnePass, Options
+from scanner_mover.transfer.one_pass import OnePass
 
 
-def keep_running(options: Options, program: str, every_seconds: float) -> int:
+def keep_running(options: MoveOptions, program: str, every_seconds: float) -> int:
     """Make passes at fixed times, EVERY_SECONDS apart, until a signal ends it; gives exit status 0.
 
     A pass that takes longer makes the next one start at once; what was missed is not caught up. Each pass reads the

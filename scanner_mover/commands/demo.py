@@ -19,11 +19,12 @@ from rich.text import Text
 from rich.tree import Tree
 
 from scanner_mover import signals
+from scanner_mover.arguments import MoveOptions
 from scanner_mover.commands.error_handler import command
 from scanner_mover.dcmtk import dcmqrscp
 from scanner_mover.dcmtk.tool import TOOLS, find_tools
 from scanner_mover.errors import UsageError, reason
-from scanner_mover.transfer.one_pass import OnePass, Options
+from scanner_mover.transfer.one_pass import OnePass
 
 _UID = "1.2.826.0.1.3680043.8.498.24"  # below pydicom's root, which it lends for tests
 _MODALITY_PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
@@ -95,7 +96,7 @@ def _show(place: str) -> int:
             state = "has ended" if study.ended else "is running"
             images = ", ".join(str(number) for number in study.images)
             console.print(f"study {study.uid}: series of {images} images, its procedure {state}", soft_wrap=True)
-        options = Options(config=file, server_dir=os.path.join(place, "server"), receive=True, verbose=True)
+        options = MoveOptions(config=file, server_dir=os.path.join(place, "server"), receive=True, verbose=True)
         finished = os.path.join(data, "finished-scans", _STUDIES[0].uid)
         for number in range(1, _MOST_PASSES + 1):
             console.rule(f"pass {number}: scanner-mover move --receive")

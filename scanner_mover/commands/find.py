@@ -7,9 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from scanner_mover import config
+from scanner_mover.arguments import FindOptions
 from scanner_mover.commands.error_handler import command
 from scanner_mover.config import Settings
 from scanner_mover.dates import date_range
@@ -22,31 +22,12 @@ from scanner_mover.site.folders import DataFolders
 from scanner_mover.text import printable
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options of `find`; empty where the command line says nothing."""
-
-    project: str | None = None
-    config: str | None = None
-    level: str = "study"
-    study: str = ""
-    patient_id: str = ""
-    patient_name: str = ""
-    date: str = ""
-    modality: str = ""
-    description: str = ""
-    limit: int | None = None
-    json: bool = False
-    csv: bool = False
-    request: bool = False
-
-
-def run(options: Options) -> int:
+def run(options: FindOptions) -> int:
     """Ask, and print the answer; gives the exit status of the contract."""
     return command(lambda: _run(options))
 
 
-def _run(options: Options) -> int:
+def _run(options: FindOptions) -> int:
     wanted = _wanted(options)
     settings = config.load(config.file_to_use(options.config), config.project_name(options.project))
     try:
@@ -66,7 +47,7 @@ def _run(options: Options) -> int:
     return ExitStatus.OK
 
 
-def _wanted(options: Options) -> Wanted:
+def _wanted(options: FindOptions) -> Wanted:
     if options.level not in ("study", "series"):
         raise UsageError(f"--level is study or series, not {options.level!r}")
     if options.level == "series" and not options.study:
@@ -94,7 +75,7 @@ def _wanted(options: Options) -> Wanted:
     )
 
 
-def _print(options: Options, wanted: Wanted, answer: Answer) -> None:
+def _print(options: FindOptions, wanted: Wanted, answer: Answer) -> None:
     if options.json:
         text = json.dumps(answer.rows, ensure_ascii=False)
         # Readable, but nothing in it that a terminal obeys.

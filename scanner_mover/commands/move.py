@@ -3,11 +3,12 @@
 A plain module, as all that cron's call imports.
 """
 
+from scanner_mover.arguments import MoveOptions
 from scanner_mover.commands.error_handler import command
-from scanner_mover.transfer.one_pass import OnePass, Options
+from scanner_mover.transfer.one_pass import OnePass
 
 
-def run(options: Options, program: str) -> int:
+def run(options: MoveOptions, program: str) -> int:
     """Make the pass or passes as PROGRAM, the path that it was called by; gives the exit status of the contract."""
     every_seconds = options.every_seconds
     if every_seconds is None:

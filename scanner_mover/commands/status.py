@@ -3,9 +3,9 @@
 import json
 import os
 import sys
-from dataclasses import dataclass
 
 from scanner_mover import config
+from scanner_mover.arguments import StatusOptions
 from scanner_mover.commands.error_handler import command
 from scanner_mover.display.output import printing, say
 from scanner_mover.errors import ExitStatus, UsageError
@@ -13,28 +13,12 @@ from scanner_mover.site.folders import ServerFolders, find_server_dir
 from scanner_mover.transfer.overview import look
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options of `status`; None where the command line says nothing. Times are in seconds."""
-
-    project: str | None = None
-    config: str | None = None
-    server_dir: str | None = None
-    json: bool = False
-    prometheus: bool = False
-    max_age_seconds: float | None = None
-    check: bool = False
-    audit: bool = False
-    since: str | None = None
-    request: bool = False
-
-
-def run(options: Options, program: str) -> int:
+def run(options: StatusOptions, program: str) -> int:
     """Print what was asked for; gives the exit status of the contract."""
     return command(lambda: _run(options, program))
 
 
-def _run(options: Options, program: str) -> int:
+def _run(options: StatusOptions, program: str) -> int:
     if (options.since is not None or options.request) and not options.audit:
         raise UsageError("--since and --request belong to --audit")
     if sum((options.json and not options.audit, options.prometheus, options.check, options.audit)) > 1:

@@ -10,9 +10,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from scanner_mover import clock, config, signals
+from scanner_mover.arguments import MoveOptions
 from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid
 from scanner_mover.display.output import printing, say
@@ -29,30 +29,10 @@ from scanner_mover.transfer.faults import Faults
 from scanner_mover.transfer.report import PassReport, StudyReport
 
 
-class Options(NamedTuple):
-    """The options of `move`; None where the command line says nothing. Times are in seconds.
-
-    `verbose` prints the messages of the log as they come, and a summary; otherwise a terminal gets a live table and
-    the summary, and anything else nothing.
-    """
-
-    project: str | None = None
-    config: str | None = None
-    server_dir: str | None = None
-    studies: tuple[str, ...] = ()
-    receive: bool | None = None
-    settle_seconds: float | None = None
-    give_up_after_seconds: float | None = None
-    dry_run: bool = False
-    json: bool = False
-    verbose: bool = False
-    every_seconds: float | None = None
-
-
 class OnePass:
     """One pass, from the configuration to the exit status; made anew for each."""
 
-    def __init__(self, options: Options, program: str) -> None:
+    def __init__(self, options: MoveOptions, program: str) -> None:
         for uid in options.studies:
             if not is_uid(uid):
                 raise UsageError(f"--study: {uid!r} is not a UID")

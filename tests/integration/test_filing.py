@@ -8,8 +8,9 @@ from types import ModuleType
 import pytest
 
 import scanner_mover.site.staging
+from scanner_mover.arguments import MoveOptions
 from scanner_mover.transfer import closing
-from scanner_mover.transfer.one_pass import OnePass, Options
+from scanner_mover.transfer.one_pass import OnePass
 from tests.integration.invariants import staging
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
@@ -117,7 +118,7 @@ def test_content_is_on_the_disk_before_its_name_and_names_before_the_request_mov
         watch(module, "sync_file_system", lambda folder: "sync")
     watch(os, "rename", lambda source, target: next((one for one in ("raw", "finished-scans") if one in target), ""))
     scenario.acquire(2, 1)
-    assert OnePass(Options(receive=True), "scanner-mover").run() == 0
+    assert OnePass(MoveOptions(receive=True), "scanner-mover").run() == 0
     assert [one for one in done if one] == ["sync", "raw", "raw", "sync", "raw", "sync", "finished-scans"]
 
 

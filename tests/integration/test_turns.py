@@ -2,8 +2,9 @@
 
 import pytest
 
+from scanner_mover.arguments import MoveOptions
 from scanner_mover.transfer import moving
-from scanner_mover.transfer.one_pass import OnePass, Options
+from scanner_mover.transfer.one_pass import OnePass
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
 
@@ -19,7 +20,7 @@ def a_pass(scenario: Scenario, monkeypatch: pytest.MonkeyPatch):  # type: ignore
     for name, value in scenario.site.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(moving, "_TURN_SECONDS", 0.1)
-    return lambda: OnePass(Options(receive=True), "scanner-mover").run()
+    return lambda: OnePass(MoveOptions(receive=True), "scanner-mover").run()
 
 
 def test_a_study_of_many_series_lets_the_others_go_on(scenario: Scenario, scanner: ScriptedScanner, a_pass) -> None:  # type: ignore[no-untyped-def]

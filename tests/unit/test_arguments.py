@@ -1,25 +1,33 @@
-"""The command lines that are read without typer: typer would read the same."""
+"""The command line is declared once: what is read without typer, what typer reads, and what its help says."""
 
+import re
 import subprocess
 import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from scanner_mover.arguments import of_move, of_status
+from scanner_mover.arguments import SUBCOMMANDS, Kind, Level, MoveOptions, declared, read_plain
 from scanner_mover.cli import app
-from scanner_mover.commands import status
-from scanner_mover.transfer import one_pass
 
+NAMES = sorted(
+    {
+        name
+        for subcommand in SUBCOMMANDS
+        if subcommand.name in ("move", "status")
+        for option in declared(subcommand.options).values()
+        for name in option.names
+    }
+)
 WORDS = st.sampled_from(
     [
-        *("--config", "--server-dir", "--study", "--settle", "--give-up-after", "--every", "--max-age"),
-        *("--receive", "--no-receive", "--dry-run", "--json", "--verbose", "-v", "--prometheus", "--check", "--audit"),
+        *NAMES,
         *("PCGC", "ABCD", "", "x y", "/data/config.json", "1.2.3", "5", "0", "2.5", "007", "1e3", "-1", "nan", "inf"),
         *("--", "-", "--help", "-h", "--config=x", "--conf", "-vv", "--settle=1", "--unknown", "move", "find", "1_000"),
+        *("true", "False", "60d", "."),
     ]
 )
 
@@ -28,24 +36,15 @@ def by_typer(arguments: list[str]) -> Any:
     """The options that typer makes of it; None for what it refuses or answers by itself."""
     seen: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("move", "status"):
-            patch.setattr(f"scanner_mover.commands.{name}.run", lambda options, program: seen.append(options) or 0)
+        patch.setattr("scanner_mover.commands.run", lambda options, program: seen.append(options) or 0)
         CliRunner().invoke(app, arguments)
     return seen[0] if seen else None
 
 
-def read(arguments: list[str]) -> Any:
-    """The options that are read without it; None for what is left to typer."""
-    plain = of_move(arguments)
-    if plain is not None:
-        return one_pass.Options(**plain)
-    plain = of_status(arguments)
-    return None if plain is None else status.Options(**plain)
-
-
+@settings(deadline=None)
 @given(st.sampled_from(["move", "status"]), st.lists(WORDS, max_size=6))
 def test_what_is_read_here_typer_reads_the_same(subcommand, words):
-    options = read([subcommand, *words])
+    options = read_plain([subcommand, *words])
     if options is not None:
         assert by_typer([subcommand, *words]) == options
 
@@ -63,10 +62,13 @@ def test_what_is_read_here_typer_reads_the_same(subcommand, words):
         ["status", "PCGC", "--json"],
         ["status", "--prometheus", "--config", "/data/config.json", "--server-dir", "/srv"],
         ["status", "--max-age", "120"],
+        ["status", "--check"],
+        ["status", "--audit", "--since", "60d", "--request"],
+        ["status", "--html", "--output", "/var/www/html/mover.html"],
     ],
 )
 def test_what_cron_and_monitoring_have_is_read_here(words):
-    options = read(words)
+    options = read_plain(words)
     assert options is not None
     assert options == by_typer(words)
 
@@ -87,13 +89,12 @@ def test_what_cron_and_monitoring_have_is_read_here(words):
         ["move", "--settle", "nan"],
         ["move", "--settle", "-1"],
         ["move", "--"],
-        ["status", "--check"],
-        ["status", "--audit"],
+        ["move", "--dry-run", "true"],
         ["status", "--max-age", "-1"],
     ],
 )
 def test_the_rest_is_left_to_typer(words):
-    assert read(words) is None
+    assert read_plain(words) is None
 
 
 def test_a_pass_with_nothing_to_do_imports_no_typer(tmp_path):
@@ -117,3 +118,89 @@ def test_a_pass_with_nothing_to_do_imports_no_typer(tmp_path):
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "scanner_mover.transfer.one_pass" in imported
     assert imported.isdisjoint({"typer", "click", "rich", "sh", "tenacity", "pydicom", "dataclasses", "subprocess"})
+
+
+def help_of(*subcommand: str) -> str:
+    done = CliRunner().invoke(app, [*subcommand, "--help"], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    assert done.exit_code == 0
+    return re.sub(r"\s+", " ", done.output)
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS, ids=lambda subcommand: subcommand.name)
+def test_help_says_all_that_is_declared(subcommand):
+    text = help_of(subcommand.name)
+    for option in declared(subcommand.options).values():
+        assert option.help in text
+        assert f"[default: {option.default}]" in text or not option.default
+        for name in option.names:
+            assert name in text
+    assert f"Example: {subcommand.example}" in text
+    for status, meaning in subcommand.exit_statuses.items():
+        assert f"{status} {meaning}" in text
+    assert "128 + n" in text
+    assert "<bool>" not in text
+    assert subcommand.help in help_of(), "the list of subcommands cuts no line"
+
+
+def test_help_shows_the_defaults_that_count():
+    assert "[default: 5]" in help_of("move") and "[default: 86400]" in help_of("move")
+    assert "[default: --no-receive" in help_of("move")
+    assert "[default: study]" in help_of("find")
+
+
+def test_each_option_has_one_name_and_one_kind_wherever_it_is_declared():
+    kinds: dict[str, set[Kind]] = {}
+    for subcommand in SUBCOMMANDS:
+        for option in declared(subcommand.options).values():
+            for name in option.names:
+                kinds.setdefault(name, set()).add(option.kind)
+    several = {name for name, found in kinds.items() if len(found) > 1}
+    assert several == {"--study"}, "of find it is a filter, of move it may be repeated"
+
+
+@pytest.mark.parametrize("words", [["move", "--dry-run", "true"], ["status", "--json", "FALSE"], ["find", "true"]])
+def test_a_value_for_a_flag_is_refused_and_explained(words):
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert f"'{words[-1]}' is no project; options such as --dry-run take no value" in done.output
+
+
+@pytest.mark.parametrize("level", ["image", "STUDY", ""])
+def test_a_level_is_one_of_two(level):
+    assert CliRunner().invoke(app, ["find", "--level", level]).exit_code == 2
+    assert by_typer(["find", "--level", "series"]).level is Level.SERIES
+
+
+@pytest.mark.parametrize("option", ["--patient-id", "--patient-name", "--date", "--modality", "--description"])
+def test_an_empty_filter_is_refused(option):
+    done = CliRunner().invoke(app, ["find", option, ""])
+    assert done.exit_code == 2 and "would match everything" in done.output
+
+
+def complete(*words: str, env: dict[str, str] | None = None) -> list[str]:
+    """What bash is given to complete the last of WORDS to."""
+    variables = {
+        "_SCANNER_MOVER_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(["scanner-mover", *words]),
+        "COMP_CWORD": str(len(words)),
+        **(env or {}),
+    }
+    done = CliRunner().invoke(app, [], env=variables, prog_name="scanner-mover")
+    return done.output.split()
+
+
+def test_projects_are_completed_from_the_configuration(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text('{"SITES": {"PCGC": {}, "PILOT": {}, "LAB": {}}}')
+    assert complete("move", "--config", str(file), "P") == ["PCGC", "PILOT"]
+    assert complete("status", "L", env={"SCANNER_MOVER_CONFIG": str(file)}) == ["LAB"]
+    assert complete("move", "--config", str(tmp_path / "none"), "P") == []
+
+
+def test_levels_are_completed():
+    assert complete("find", "--level", "s") == ["study", "series"]
+
+
+def test_a_record_is_complete_without_a_word():
+    assert read_plain(["move"]) == MoveOptions()
+    assert all(option.help.endswith(".") for one in SUBCOMMANDS for option in declared(one.options).values())
