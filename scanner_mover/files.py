@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO, NamedTuple
 
 # A UID of at least three groups with other word characters around it: `MPPS.1.2.3`, `1.2.3.dcm`.
@@ -80,6 +80,14 @@ def may_be_shown(name: str) -> bool:
     return len(name) <= _MOST_NAME and _WORD_WITH_UID.fullmatch(name) is not None
 
 
+def shown_folder(top: str, below: Sequence[str]) -> str:
+    """How a log names the folder that lies in TOP under the names BELOW: by its path if those may be shown.
+
+    `the folder /data/scanner`, or `a folder below /data/scanner`.
+    """
+    return f"the folder {os.path.join(top, *below)}" if all(map(may_be_shown, below)) else f"a folder below {top}"
+
+
 class Shown(NamedTuple):
     """How a log names one file, or several of them; FILES is how many."""
 
@@ -95,11 +103,10 @@ def shown(folder: str, paths: Iterable[str]) -> list[Shown]:
     named: list[Shown] = []
     counts: dict[str, int] = {}
     for path in sorted(paths):
-        *between, name = os.path.relpath(path, folder).split(os.sep)
-        folder_may = all(map(may_be_shown, between))
-        if folder_may and may_be_shown(name):
+        *below, name = os.path.relpath(path, folder).split(os.sep)
+        if all(map(may_be_shown, (*below, name))):
             named.append(Shown(path, 1))
         else:
-            where = os.path.join(folder, *between) if folder_may else f"a folder below {folder}"
+            where = shown_folder(folder, below).removeprefix("the folder ")
             counts[where] = counts.get(where, 0) + 1
     return named + [Shown(f"{n} {'file' if n == 1 else 'files'} in {where}", n) for where, n in counts.items()]

@@ -4,8 +4,11 @@ A plain module: every pass makes its folders and writes its state.
 """
 
 import contextlib
+import errno
 import json
 import os
+import stat
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from scanner_mover.errors import UnusableError, reason
@@ -25,6 +28,33 @@ def make_folder(path: str) -> None:
     if not writable:
         what = "its file system is read-only" if read_only else "give it to the user that runs this program"
         raise UnusableError(f"the folder {path} cannot be written: {what}")
+
+
+@contextlib.contextmanager
+def opened_folder(top: str, below: Sequence[str] = ()) -> Iterator[int]:
+    """The descriptor of a folder: TOP, and from there down the folders named in BELOW, one in the other.
+
+    TOP may be reached by links, which a site itself puts there. A link below it is refused: whoever may write there
+    could lead us to other files with it. Raises OSError.
+    """
+    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in below:
+            outer = descriptor
+            descriptor = _open_inner(name, outer)
+            os.close(outer)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_inner(name: str, outer: int) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=outer)
+    except NotADirectoryError:
+        if stat.S_ISLNK(os.stat(name, dir_fd=outer, follow_symlinks=False).st_mode):
+            raise OSError(errno.ELOOP, "it is a link, which is not followed", name) from None
+        raise
 
 
 def free_bytes(path: str) -> int:

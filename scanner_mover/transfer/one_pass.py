@@ -23,7 +23,7 @@ from scanner_mover.site.disk import make_folder
 from scanner_mover.site.folders import DataFolders, ServerFolders, find_server_dir, is_switched_on, staging_left
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.log import Log
-from scanner_mover.site.requests import Request, scan
+from scanner_mover.site.requests import Request, left_alone, scan
 from scanner_mover.site.state import State
 from scanner_mover.transfer.faults import Faults
 from scanner_mover.transfer.report import PassReport, StudyReport
@@ -158,8 +158,8 @@ class OnePass:
         for folder in found.unreadable:
             self._faults.unusable(folder)
             self.log(folder)
-        for path in self._state.new_among("requests", found.not_uids):
-            self.log(f"{path} is left alone: its name is no StudyInstanceUID")
+        for line in left_alone(folders.active_scans, self._state.new_among("requests", found.not_uids)):
+            self.log(line)
         wanted = self._options.studies
         if not wanted:
             return found.requests

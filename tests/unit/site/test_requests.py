@@ -1,42 +1,21 @@
 """The requests: which files are one, and how they are closed (R10, R26)."""
 
+import contextlib
 import os
+import resource
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError
-from scanner_mover.site.disk import make_folder
-from scanner_mover.site.requests import Request, age, close, scan
-from tests.support.site import Site
+from scanner_mover.site import request_file, requests
+from scanner_mover.site.requests import FileId, Request, age, close, left_alone, put_back, scan, write
+from tests.support.names import NO_UIDS
 
 STUDY = "1.2.826.0.1.3680043.10.1561.10"
 OTHER = "1.2.826.0.1.3680043.10.1561.11"
-
-NO_UIDS = [
-    *[
-        "x",
-        "README",
-        f".{STUDY}",
-        f"{STUDY}.",
-        f"{STUDY}~",
-        f"{STUDY}.swp",
-        "1..2",
-        "-1.2",
-        "+1",
-        "1,2",
-        "1.2a",
-        "1 .2",
-    ],
-    *["1.2 ", " 1.2", "1.2\n", "\n1.2", "1.2\t", "1.2\r", "1.2\\3", "１.２", "1.2٣", "²", "1.2\u200b", "1" * 65],
-    *["a\nb", "it's", '"', "`touch pwned`", "$(touch pwned)", "; touch pwned", "| touch pwned", "*", "--help", "@list"],
-    *["\udcff\udcfe", "\x1b[2J", "\u202e"],
-]
 
 
 @pytest.fixture
@@ -52,30 +31,15 @@ def put(path: Path, content: bytes = b"", modified: float = 1_700_000_000) -> st
     return str(path)
 
 
-# What a UID is
+def request_of(active: Path, *files: str) -> Request:
+    """The request that FILES, oldest first, are."""
+    found = [os.stat(file) for file in files]
+    ids = tuple(FileId(one.st_dev, one.st_ino) for one in found)
+    return Request(STUDY, files, found[-1].st_mtime, top=str(active), ids=ids)
 
 
-@pytest.mark.parametrize("text", ["1", "0", "1.2.3", "01.002", "1.00", "00", STUDY, "1" * 64, "1." * 31 + "11"])
-def test_R10_a_uid_is_groups_of_digits_divided_by_single_dots(text):
-    assert is_uid(text)
-
-
-@pytest.mark.parametrize("text", ["", ".", "1.", ".1", "1." * 32 + "1", *NO_UIDS], ids=ascii)
-def test_R10_anything_else_is_none(text):
-    assert not is_uid(text)
-
-
-@given(groups=st.lists(st.from_regex(r"[0-9]{1,16}", fullmatch=True), min_size=1, max_size=8))
-def test_R10_every_such_text_of_up_to_64_characters_is_one(groups):
-    text = ".".join(groups)
-    assert is_uid(text) == (len(text) <= 64)
-
-
-@given(text=st.text(st.characters(), max_size=70) | st.text("0123456789. \n\0-", max_size=70))
-def test_R10_a_uid_holds_nothing_that_means_something_to_a_shell_or_a_path(text):
-    if is_uid(text):
-        assert 1 <= len(text) <= 64 and set(text) <= set("0123456789.")
-        assert all(group for group in text.split("."))
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 # Which files are requests
@@ -103,7 +67,8 @@ def test_R10_links_folders_and_pipes_are_no_requests(active, tmp_path):
 
 def test_R10_the_name_counts_and_the_content_does_not(active):
     file = put(active / STUDY, b"Doe^Jane\0\xff", modified=1_600_000_000)
-    assert scan(str(active)).requests == [Request(STUDY, (file,), 1_600_000_000)]
+    assert scan(str(active)).requests == [request_of(active, file)]
+    assert scan(str(active)).requests[0].modified == 1_600_000_000
 
 
 def test_R10_leading_zeros_pass(active):
@@ -114,7 +79,7 @@ def test_R10_leading_zeros_pass(active):
 def test_R10_the_same_uid_twice_is_one_request_as_old_as_its_newest_file(active):
     newer = put(active / "a" / STUDY, modified=2000)
     older = put(active / "b" / STUDY, modified=1000)
-    assert scan(str(active)).requests == [Request(STUDY, (older, newer), 2000)]
+    assert scan(str(active)).requests == [request_of(active, older, newer)]
 
 
 def test_the_oldest_request_comes_first(active):
@@ -138,67 +103,6 @@ def test_no_folder_no_requests(tmp_path):
 def test_a_folder_that_cannot_be_read_is_named(tmp_path):
     found = scan(put(tmp_path / "active-scans"))
     assert found.unreadable == [f"the folder {tmp_path / 'active-scans'} cannot be read: Not a directory"]
-
-
-# What the program does with names
-
-
-def test_R10_names_that_are_no_uids_are_logged_once_each_in_one_line_and_left_alone(tmp_path):
-    site = Site(tmp_path)
-    for name in NO_UIDS:
-        site.request(name, content=b"kept")
-    before = site.tree("data")
-    first, second = site.move(), site.move()
-    assert [(done.returncode, done.stdout, done.stderr) for done in (first, second)] == [(0, "", "")] * 2
-    lines = site.messages()
-    assert lines[0] == lines[-1] == "move enabled, start getScans"
-    told = lines[1:-1]
-    assert len(told) == len(set(told)) == len(NO_UIDS)
-    assert all(line.isprintable() and line.endswith(" is left alone: its name is no StudyInstanceUID") for line in told)
-    assert site.tree("data") == before
-    assert not list(tmp_path.rglob("pwned")) and not Path("pwned").exists()
-
-
-def test_R10_a_new_one_is_logged_among_a_thousand_old_ones_alone(tmp_path):
-    site = Site(tmp_path)
-    for number in range(1200):
-        site.request(f"stray{number}")
-    assert site.move().returncode == 0
-    site.request("new")
-    assert site.move().returncode == 0
-    told = [line for line in site.messages() if line.endswith("its name is no StudyInstanceUID")]
-    assert len(told) == 1201
-    assert told[-1].startswith(str(site.data / "active-scans" / "new "))
-
-
-def test_R10_one_that_got_another_wrong_name_is_logged_too(tmp_path):
-    """Its inode is the same, as a new file's may be that of one that was removed."""
-    site = Site(tmp_path)
-    stray = site.request(f"{STUDY}.txt")
-    assert site.move().returncode == 0
-    stray.rename(stray.with_name(f"{STUDY},"))
-    assert site.move().returncode == 0
-    told = [line for line in site.messages() if line.endswith("its name is no StudyInstanceUID")]
-    assert [line.split(" is left alone")[0].rpartition("/")[2] for line in told] == [f"{STUDY}.txt", f"{STUDY},"]
-
-
-def test_R10_no_name_reaches_a_shell_or_the_scanner(tmp_path):
-    """With a request beside them, so that tools are started."""
-    site = Site(tmp_path)
-    site.request(STUDY)
-    for name in NO_UIDS:
-        site.request(name)
-    assert site.move().returncode == 5
-    assert [study["study"] for study in site.report()["studies"]] == [STUDY]
-    assert not list(tmp_path.rglob("pwned")) and not Path("pwned").exists()
-
-
-def test_R10_a_request_that_waits_keeps_its_content_and_its_time(tmp_path):
-    site = Site(tmp_path)
-    file = site.request(f"a/{STUDY}", age_seconds=1000, content=b"who asked\n")
-    before = file.stat().st_mtime_ns
-    assert site.move().returncode == 5
-    assert (file.read_bytes(), file.stat().st_mtime_ns) == (b"who asked\n", before)
 
 
 # Age
@@ -226,8 +130,8 @@ def test_R24_a_request_that_was_taken_away_has_no_age(active):
 
 def closed(active: Path, *files: str) -> tuple[list[str], Path]:
     target = active.parent / "finished-scans"
-    make_folder(str(target))
-    return close(Request(STUDY, files), str(target)), target
+    target.mkdir(exist_ok=True)
+    return close(Request(STUDY, files, top=str(active)), str(target)), target
 
 
 def test_R22_a_closed_request_keeps_its_content_and_its_time(active):
@@ -275,36 +179,194 @@ def test_a_request_that_cannot_be_moved_stays(active):
     assert Path(file).is_file()
 
 
-def test_R26_the_folders_are_made(tmp_path):
-    make_folder(str(tmp_path / "a" / "finished-scans"))
-    assert (tmp_path / "a" / "finished-scans").is_dir()
-    make_folder(str(tmp_path / "a" / "finished-scans"))
+# Closing, what somebody with little may do
 
 
-def test_R26_a_pass_makes_the_folders_before_anything_can_be_lost(tmp_path):
-    site = Site(tmp_path)
-    site.request(STUDY)
-    assert site.move().returncode == 5
-    assert (site.data / "finished-scans").is_dir() and (site.data / "failed-scans").is_dir()
-    assert site.requests_in("active-scans") == [STUDY]
+def test_R10_two_hard_links_of_one_request_are_both_gone_after_it_was_closed(active):
+    """What a killed `--audit --request` and `cp -al` leave: rename(2) does nothing with them and says Success."""
+    finished = active.parent / "finished-scans"
+    finished.mkdir()
+    put(active / "a" / STUDY, b"content")
+    os.link(active / "a" / STUDY, active / STUDY)
+    os.link(active / STUDY, finished / STUDY)
+    found = scan(str(active)).requests[0]
+    assert sorted(close(found, str(finished))) == sorted(found.files)
+    assert scan(str(active)).requests == []
+    assert [path.read_bytes() for path in finished.iterdir()] == [b"content"]
 
 
-@pytest.mark.parametrize("name", ["finished-scans", "failed-scans"])
-def test_R26_a_file_in_the_place_of_a_folder_costs_no_request(tmp_path, name):
-    site = Site(tmp_path)
-    site.request(STUDY, content=b"kept")
-    (site.data / name).write_bytes(b"a request that the script renamed to this")
-    done = site.move()
-    assert done.returncode == 4
-    assert done.stderr.count("\n") == 1 and str(site.data / name) in done.stderr
-    assert (site.data / "active-scans" / STUDY).read_bytes() == b"kept"
-    assert (site.data / name).read_bytes() == b"a request that the script renamed to this"
+def test_a_request_that_was_written_anew_meanwhile_is_left_to_the_next_pass(active, tmp_path):
+    put(active / STUDY, b"old")
+    found = scan(str(active)).requests[0]
+    os.replace(put(tmp_path / "new", b"new"), active / STUDY)
+    assert close(found, str(tmp_path / "finished-scans")) == []
+    assert (active / STUDY).read_bytes() == b"new" and names_in(tmp_path / "finished-scans") == []
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_a_request_that_was_written_anew_while_its_second_link_was_removed_stays(active, tmp_path, monkeypatch):
+    put(active / STUDY, b"old")
+    found = scan(str(active)).requests[0]
+    real = os.rename
+
+    def rename(*arguments, **more):
+        real(*arguments, **more)
+        put(active / STUDY, b"new")
+
+    monkeypatch.setattr(os, "rename", rename)
+    assert close(found, str(tmp_path / "finished-scans")) == [str(active / STUDY)]
+    assert (active / STUDY).read_bytes() == b"new"
+    assert (tmp_path / "finished-scans" / STUDY).read_bytes() == b"old"
+
+
+def test_a_folder_that_became_a_link_meanwhile_moves_no_image_out_of_site_raw(active, tmp_path):
+    image = Path(put(tmp_path / "site" / "raw" / "9.9" / STUDY, b"an image"))
+    put(active / "folder" / STUDY)
+    found = scan(str(active)).requests[0]
+    (active / "folder").rename(tmp_path / "away")
+    (active / "folder").symlink_to(image.parent)
+    with pytest.raises(UnusableError, match=r"cannot be moved to .*: it is a link, which is not followed"):
+        close(found, str(tmp_path / "finished-scans"))
+    assert image.read_bytes() == b"an image" and names_in(tmp_path / "finished-scans") == []
+
+
+def test_a_folder_that_becomes_a_link_while_it_is_scanned_is_not_entered(active, tmp_path, monkeypatch):
+    put(tmp_path / "secret" / STUDY)
+    (active / "folder").mkdir()
+    real = requests._look_into
+
+    def swap(top, below, *more):
+        found = real(top, below, *more)
+        if not below:
+            (active / "folder").rmdir()
+            (active / "folder").symlink_to(tmp_path / "secret")
+        return found
+
+    monkeypatch.setattr(requests, "_look_into", swap)
+    found = scan(str(active))
+    assert found.requests == []
+    assert found.unreadable == [f"a folder below {active} cannot be read: it is a link, which is not followed"]
+
+
+def test_the_folders_that_a_site_puts_elsewhere_by_a_link_are_followed(active, tmp_path):
+    for name in ("active-scans", "finished-scans"):
+        (tmp_path / "disk" / name).mkdir(parents=True)
+    active.rmdir()
+    for name in ("active-scans", "finished-scans"):
+        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+    put(active / "sub" / STUDY)
+    found = scan(str(active)).requests[0]
+    assert found.files == (str(active / "sub" / STUDY),)
+    assert close(found, str(tmp_path / "finished-scans")) == [str(active / "sub" / STUDY)]
+    assert names_in(tmp_path / "disk" / "finished-scans") == [STUDY]
+
+
+# What is odd in active-scans
+
+
+def test_folders_that_lie_too_deep_are_told_and_the_others_are_read(active):
+    put(active / STUDY)
+    inner = active
+    for _ in range(150):
+        inner = inner / "1.2.3"
+        inner.mkdir()
+        put(inner / OTHER)
+    found = scan(str(active))
+    assert {request.study_instance_uid: len(request.files) for request in found.requests} == {STUDY: 1, OTHER: 100}
+    assert len(found.unreadable) == 1
+    assert found.unreadable[0].endswith("cannot be read: it lies more than 100 levels deep")
+
+
+def test_a_folder_that_vanishes_while_it_is_scanned_is_none(active, monkeypatch):
+    (active / "folder").mkdir()
+    put(active / STUDY)
+    real = requests._look_into
+
+    def vanish(top, below, *more):
+        if below:
+            (active / "folder").rmdir()
+        return real(top, below, *more)
+
+    monkeypatch.setattr(requests, "_look_into", vanish)
+    found = scan(str(active))
+    assert (len(found.requests), found.unreadable) == (1, [])
+
+
+def test_with_few_descriptors_all_is_scanned(active):
+    put(active / "a" / "b" / STUDY, requests.NO_MPPS_EXPECTED)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, hard))
+    try:
+        found = scan(str(active))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [request.mpps_expected for request in found.requests] == [False]
+
+
+def test_R10_what_the_log_says_about_other_names(active):
+    paths = [str(active / name) for name in ("1.2.3.txt", "SECRET^JOHN", "notes")]
+    assert left_alone(str(active), paths) == [
+        f"{active}/1.2.3.txt is left alone: its name is no StudyInstanceUID",
+        f"2 files in {active} are left alone: their names are no StudyInstanceUIDs",
+    ]
+
+
+# R32
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'{"mpps": "not expected"}', False),
+        (b'{"mpps": "not expected"}\n', True),
+        (b'{"mpps":  "not expected"}', True),
+        (b"", True),
+        (b"x" * 24, True),
+    ],
+)
+def test_R32_a_request_says_by_its_content_that_there_is_no_mpps_file(active, content, expected):
+    put(active / STUDY, content)
+    assert scan(str(active)).requests[0].mpps_expected is expected
+
+
+@pytest.mark.parametrize("other", [b"", requests.NO_MPPS_EXPECTED])
+def test_R32_of_two_files_both_must_say_so(active, other):
+    put(active / "a" / STUDY, requests.NO_MPPS_EXPECTED)
+    put(active / "b" / STUDY, other)
+    assert scan(str(active)).requests[0].mpps_expected is (other == b"")
+
+
+@pytest.mark.parametrize("mpps_expected", [True, False])
+def test_R32_a_request_is_written_never_over_one_that_is_there(tmp_path, mpps_expected):
+    active = tmp_path / "active-scans"
+    assert write(str(active), STUDY, mpps_expected=mpps_expected) is True
+    assert scan(str(active)).requests[0].mpps_expected is mpps_expected
+    assert (active / STUDY).read_bytes() == (b"" if mpps_expected else b'{"mpps": "not expected"}')
+    (active / STUDY).write_bytes(b"kept")
+    assert write(str(active), STUDY, mpps_expected=mpps_expected) is False
+    assert ((active / STUDY).read_bytes(), names_in(active)) == (b"kept", [STUDY])
+
+
+def test_a_request_has_the_rights_of_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write(str(tmp_path), STUDY, mpps_expected=False)
+    finally:
+        os.umask(old)
+    assert (tmp_path / STUDY).stat().st_mode & 0o777 == 0o640
+
+
+def test_a_request_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / STUDY).mkdir()
+    with pytest.raises(UnusableError, match=rf"{STUDY} cannot be written: what is there is not a regular file"):
+        write(str(tmp_path), STUDY, mpps_expected=True)
     (tmp_path / "file").touch()
-    with pytest.raises(UnusableError, match=r"the folder .*/file/x cannot be made: Not a directory"):
-        make_folder(str(tmp_path / "file" / "x"))
+    with pytest.raises(UnusableError, match="cannot be made: "):
+        write(str(tmp_path / "file" / "active-scans"), STUDY, mpps_expected=True)
+
+
+# Another file system
 
 
 @pytest.fixture
@@ -315,10 +377,20 @@ def on_another_disk(tmp_path):
         yield Path(folder)
 
 
+@contextlib.contextmanager
+def full_disk():
+    """Nothing longer than 4,096 bytes can be written."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_R22_a_request_moves_to_another_disk_and_obeys_no_file_that_lies_there(tmp_path, on_another_disk):
-    path = tmp_path / "1.2.3"
-    path.write_bytes(b"content")
-    os.utime(path, (1000, 1000))
+    path = Path(put(tmp_path / "1.2.3", b"content", modified=1000))
+    path.chmod(0o640)
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     for name in (".1.2.3.part", "1.2.3"):
@@ -326,6 +398,98 @@ def test_R22_a_request_moves_to_another_disk_and_obeys_no_file_that_lies_there(t
     assert close(Request("1.2.3", (str(path),), 1000), str(on_another_disk)) == [str(path)]
     moved = on_another_disk / "1.2.3"
     assert not path.exists() and not moved.is_symlink()
-    assert (moved.read_bytes(), moved.stat().st_mtime) == (b"content", 1000)
+    assert (moved.read_bytes(), moved.stat().st_mtime, moved.stat().st_mode & 0o777) == (b"content", 1000, 0o640)
     assert victim.read_bytes() == b"precious"
-    assert sorted(one.name for one in on_another_disk.iterdir()) == [".1.2.3.part", "1.2.3"]
+    assert names_in(on_another_disk) == [".1.2.3.part", "1.2.3"]
+
+
+def test_a_full_disk_costs_no_request_and_leaves_no_part(active, on_another_disk):
+    put(active / STUDY, b"x" * 10_000)
+    found = scan(str(active)).requests[0]
+    for _ in range(3):
+        with full_disk(), pytest.raises(UnusableError, match=f"{STUDY} cannot be moved to .*: File too large"):
+            close(found, str(on_another_disk))
+    assert names_in(on_another_disk) == []
+    assert (active / STUDY).stat().st_size == 10_000
+    assert close(found, str(on_another_disk)) == [str(active / STUDY)]
+
+
+def test_parts_that_somebody_who_was_killed_left_are_removed_and_others_are_not(active, on_another_disk):
+    left, other, strange = f".{STUDY}.0123456789abcdef.part", f".{OTHER}.0123456789abcdef.part", f".{STUDY}.part"
+    for name in (left, other, strange):
+        put(on_another_disk / name)
+    used, descriptor = request_file._new_part(folder := os.open(on_another_disk, os.O_RDONLY), STUDY)
+    os.close(folder)
+    put(active / STUDY)
+    close(scan(str(active)).requests[0], str(on_another_disk))
+    assert names_in(on_another_disk) == sorted([STUDY, other, strange, used])
+    os.close(descriptor)
+
+
+def test_a_part_in_active_scans_is_neither_a_request_nor_told(active):
+    put(active / f".{STUDY}.0123456789abcdef.part")
+    assert scan(str(active)) == ([], [], [])
+
+
+# Putting back
+
+
+@pytest.fixture(params=["same disk", "another disk", "no hard links"])
+def finished(request, tmp_path, monkeypatch):
+    """A finished-scans with an old request in it, which is put back from different file systems."""
+    with contextlib.ExitStack() as stack:
+        folder = tmp_path / "finished-scans"
+        if request.param == "another disk":
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        elif request.param == "no hard links":
+
+            def link(*_, **__):
+                raise PermissionError(1, "Operation not permitted")
+
+            monkeypatch.setattr(os, "link", link)
+        put(folder / STUDY, b"content", modified=1000)
+        yield folder
+
+
+def test_a_closed_request_is_put_back_with_its_content_and_a_fresh_time(active, finished):
+    assert put_back(str(finished / STUDY), str(active)) is True
+    assert names_in(finished) == [] and names_in(active) == [STUDY]
+    assert (active / STUDY).read_bytes() == b"content"
+    assert time.time() - (active / STUDY).stat().st_mtime < 100
+
+
+def test_one_that_is_requested_again_already_stays(active, finished):
+    put(active / STUDY, b"new", modified=2000)
+    assert put_back(str(finished / STUDY), str(active)) is False
+    assert (active / STUDY).read_bytes() == b"new" and (active / STUDY).stat().st_mtime == 2000
+    assert (finished / STUDY).read_bytes() == b"content" and names_in(active) == [STUDY]
+
+
+def test_one_whose_move_was_cut_by_a_kill_is_moved_to_its_end(active, tmp_path):
+    put(tmp_path / "finished-scans" / STUDY)
+    os.link(tmp_path / "finished-scans" / STUDY, active / STUDY)
+    assert put_back(str(tmp_path / "finished-scans" / STUDY), str(active)) is True
+    assert names_in(tmp_path / "finished-scans") == [] and names_in(active) == [STUDY]
+
+
+def test_putting_back_on_a_full_disk_costs_no_request_and_leaves_no_part(active, on_another_disk):
+    closed_one = put(on_another_disk / STUDY, b"x" * 10_000)
+    for _ in range(3):
+        with full_disk(), pytest.raises(UnusableError, match=f"{STUDY} cannot be moved to .*: File too large"):
+            put_back(closed_one, str(active))
+    assert names_in(active) == [] and names_in(on_another_disk) == [STUDY]
+    put(active / f".{STUDY}.0123456789abcdef.part", b"left by a kill")
+    assert put_back(closed_one, str(active)) is True
+    assert names_in(active) == [STUDY]
+
+
+@pytest.mark.parametrize("what", ["link", "folder", "nothing"])
+def test_only_a_file_is_put_back(active, tmp_path, what):
+    path = tmp_path / STUDY
+    if what == "link":
+        path.symlink_to(put(tmp_path / "secret"))
+    elif what == "folder":
+        path.mkdir()
+    with pytest.raises(UnusableError, match=f"{STUDY} cannot be moved to "):
+        put_back(str(path), str(active))
+    assert names_in(active) == []
