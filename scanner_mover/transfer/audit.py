@@ -19,7 +19,7 @@ from scanner_mover.dicom import is_uid
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.scanner.inventory import Asker, FoundSeries, SeriesAnswer
 from scanner_mover.site.folders import DataFolders
-from scanner_mover.site.images import image_names
+from scanner_mover.site.images import images_in
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _compare(
     folders: DataFolders, study_instance_uid: str, found: FoundSeries, listed: dict[tuple[str, str], SeriesAnswer]
 ) -> AuditedSeries:
     uid = found.series_instance_uid
-    names = image_names(folders.series(study_instance_uid, uid))
+    names = list(images_in(folders.series(study_instance_uid, uid)).names)
     images = listed[study_instance_uid, uid].sop_instance_uids
     expected = rules.expected_images(found.number_of_series_related_instances, found.images_in_acquisition, len(images))
     missing = max(0, (expected or 0) - len(names))

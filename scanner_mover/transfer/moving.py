@@ -20,7 +20,7 @@ from scanner_mover.scanner.retrieve import Puller
 from scanner_mover.scanner.retry import ends_the_pass
 from scanner_mover.site import mpps
 from scanner_mover.site.disk import make_folder
-from scanner_mover.site.images import image_names
+from scanner_mover.site.images import images_in
 from scanner_mover.site.mpps_cache import Index
 from scanner_mover.site.requests import Request
 from scanner_mover.site.staging import Receiver
@@ -180,7 +180,7 @@ class _Pass:
                 self._pull(study, series)
 
     def _count(self, study: Study, series_instance_uid: str, expected: int | None) -> SeriesFacts:
-        names = image_names(self._folders.series(study.uid, series_instance_uid))
+        names = list(images_in(self._folders.series(study.uid, series_instance_uid)).names)
         listed = self._listed.get((study.uid, series_instance_uid))
         missing = 0
         earlier = study.series.get(series_instance_uid)
@@ -271,7 +271,7 @@ class _Pass:
     def _missing(self, study: Study, series_instance_uid: str) -> Iterable[Query]:
         """What is to be sent of a series: the images that are missing, where some are here and the scanner lists it."""
         one = study.uid, series_instance_uid
-        names = image_names(self._folders.series(*one))
+        names = list(images_in(self._folders.series(*one)).names)
         known = study.knowledge.series[series_instance_uid]
         if known.asked_by_name == len(names):
             known.by_series = True  # none of them came, nor was filed since
@@ -290,7 +290,7 @@ class _Pass:
         folders = {uid: self._folders.series(study.uid, uid) for uid in study.series}
         by_name = []
         for uid, folder in folders.items():
-            if rules.are_named_by_uid(image_names(folder)):
+            if rules.are_named_by_uid(list(images_in(folder).names)):
                 by_name.append(uid)
             else:
                 self._log(f"{study.uid}/{uid}, its files are not named by UIDs: their number is believed")
@@ -305,7 +305,7 @@ class _Pass:
                     f"{name}, the scanner could not be asked for its images: {listed.failure.text}",
                 )
                 continue
-            facts, names = study.series[uid], image_names(folders[uid])
+            facts, names = study.series[uid], list(images_in(folders[uid]).names)
             if listed.failure is not None or not listed.sop_instance_uids:
                 why = listed.failure.text if listed.failure else "it names none"
                 self._log(f"{name}, the scanner does not list its images ({why}): their number is believed")

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from scanner_mover.errors import UnusableError
-from scanner_mover.site.images import image_names
+from scanner_mover.site.images import Images, images_in
+from tests.support.users import no_root, open_folder
+
+__all__ = ["open_folder"]
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def elsewhere(tmp_path) -> Path:
 def test_R13_a_file_of_more_than_0_bytes_is_an_image(folder):
     (folder / "1.2.3").write_bytes(b"x")
     (folder / "IM0001.dcm").write_bytes(b"x" * 1000)
-    assert sorted(image_names(str(folder))) == ["1.2.3", "IM0001.dcm"]
+    assert sorted(images_in(str(folder)).names) == ["1.2.3", "IM0001.dcm"]
 
 
 def test_R13_a_link_that_leads_to_one_is_an_image(folder, elsewhere):
@@ -35,7 +38,7 @@ def test_R13_a_link_that_leads_to_one_is_an_image(folder, elsewhere):
     (folder / "relative").symlink_to("../archive/full")
     (folder / "to a link").symlink_to("relative")
     os.link(elsewhere / "full", folder / "hard")
-    assert sorted(image_names(str(folder))) == ["absolute", "hard", "relative", "to a link"]
+    assert sorted(images_in(str(folder)).names) == ["absolute", "hard", "relative", "to a link"]
 
 
 @pytest.mark.parametrize(
@@ -57,24 +60,46 @@ def test_R13_anything_else_is_none(folder, elsewhere, make):
     make(folder / "1.2.3", elsewhere)
     (folder / "1.2.4").write_bytes(b"x")
     assert len(list(folder.iterdir())) == 2
-    assert image_names(str(folder)) == ["1.2.4"]
+    assert images_in(str(folder)).names == {"1.2.4"}
 
 
 def test_R13_what_lies_in_folders_below_does_not_count(folder):
     (folder / "sub").mkdir()
     (folder / "sub" / "1.2.3").write_bytes(b"x")
-    assert image_names(str(folder)) == []
+    assert images_in(str(folder)) == Images()
 
 
 def test_R13_without_a_folder_there_are_no_images(folder):
-    assert image_names(str(folder)) == []
-    assert image_names(str(folder / "none")) == []
+    assert images_in(str(folder)) == Images()
+    assert images_in(str(folder / "none")) == Images()
     (folder / "file").touch()
-    assert image_names(str(folder / "file")) == []
+    assert images_in(str(folder / "file")) == Images()
 
 
 def test_a_folder_that_cannot_be_read_is_named_and_not_empty(tmp_path):
     circle = tmp_path / "series"
     circle.symlink_to(circle)
     with pytest.raises(UnusableError, match=r"the folder .*/series cannot be read: Too many levels of symbolic links"):
-        image_names(str(circle))
+        images_in(str(circle))
+
+
+def test_R13_a_file_of_0_bytes_is_told_with_the_time_since_which_it_is_so(folder, elsewhere):
+    (folder / "full").write_bytes(b"x")
+    (folder / "file").touch()
+    os.utime(folder / "file", (1000, 1000.5))
+    (folder / "link").symlink_to(elsewhere / "empty")
+    os.utime(elsewhere / "empty", (2000, 2000))
+    (folder / ".hidden").touch()
+    (folder / "dangling").symlink_to("nowhere")
+    assert images_in(str(folder)) == Images(frozenset({"full"}), {"file": 1000.5, "link": 2000.0})
+
+
+def test_a_link_to_what_our_user_may_not_see_is_no_image_that_is_here(open_folder):
+    (open_folder / "series").mkdir()
+    (open_folder / "closed").mkdir()
+    (open_folder / "closed" / "full").write_bytes(b"x")
+    (open_folder / "series" / "closed").symlink_to("../closed/full")
+    (open_folder / "series" / "open").write_bytes(b"x")
+    (open_folder / "closed").chmod(0)
+    with no_root():
+        assert images_in(str(open_folder / "series")) == Images(frozenset({"open"}))
