@@ -67,3 +67,8 @@ class Failure(NamedTuple):
     kind: Kind
     text: str
     detail: Detail = Detail()
+
+    def about(self, service: Service | None = None, level: Level | None = None) -> "Failure":
+        """This failure, with what its caller knows of the request; None: as it is."""
+        known = self.detail
+        return self._replace(detail=known._replace(service=service or known.service, level=level or known.level))

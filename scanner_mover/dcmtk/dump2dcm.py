@@ -4,6 +4,7 @@ Levels and keys: DICOM PS3.4 sections C.4.1.1, C.4.2.1 and C.6.2.1 (study root).
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,8 +14,10 @@ from string import Template
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError
+from scanner_mover.failures import Level
 
 _STALL_SECONDS = 30.0
+_LEVEL = re.compile(r"^\(0008,0052\) CS \[(\w+)\]$", re.MULTILINE)
 
 # A list of UIDs is one value of a data element with a 16-bit length (DICOM PS3.5 section 7.1.2).
 _MOST_UIDS = 1000
@@ -32,6 +35,13 @@ class Query:
 
     template: str
     values: tuple[tuple[str, str], ...]
+
+    @property
+    def level(self) -> Level:
+        """The query/retrieve level that the template names."""
+        found = _LEVEL.search(_template(self.template).template)
+        assert found is not None, f"{self.template} names no level"
+        return Level(found[1])
 
     def text(self) -> str:
         """The text for dump2dcm.

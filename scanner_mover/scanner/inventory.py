@@ -1,11 +1,9 @@
 """Asking the scanner: many C-FIND queries in few associations, and again those that a broken one left unanswered."""
 
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import findscu
 from scanner_mover.dcmtk.dump2dcm import Query, images_of_series, series_of_study
 from scanner_mover.dcmtk.findscu import Found
 from scanner_mover.dcmtk.tool import Toolbox
@@ -19,11 +17,8 @@ from scanner_mover.dicom import (
 )
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules import expected_images
+from scanner_mover.scanner.ask import ask, ending
 from scanner_mover.scanner.query_files import QueryFiles
-from scanner_mover.scanner.retry import ends_the_pass, is_worth_another_try, with_retries
-
-# Queries in one association: an argument list of 2 MB takes far more.
-_QUERIES_AN_ASSOCIATION = 1000
 
 
 @dataclass(frozen=True)
@@ -54,11 +49,18 @@ class SeriesAnswer:
 class Asker:
     """Asks one scanner during one pass; works in a folder of its own."""
 
-    def __init__(self, tools: Toolbox, settings: Settings, work: str, retries: int) -> None:
+    def __init__(
+        self,
+        tools: Toolbox,
+        settings: Settings,
+        work: str,
+        retries: int,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
         self._tools = tools
         self._settings = settings
-        self._work = work
         self._retries = retries
+        self._log = log
         #: What makes the query files of this pass.
         self.files = QueryFiles(tools, work)
         #: The failure after which nothing else is worth asking in this pass.
@@ -82,31 +84,10 @@ class Asker:
         return {one: _series_answer(*one, answer) for one, answer in zip(series, found, strict=True)}
 
     def _ask(self, queries: Sequence[Query], tags: Sequence[str]) -> list[Found]:
-        found: list[Found] = []
-        for start in range(0, len(queries), _QUERIES_AN_ASSOCIATION):
-            found += self._ask_some(queries[start : start + _QUERIES_AN_ASSOCIATION], tags)
-        return found
-
-    def _ask_some(self, queries: Sequence[Query], tags: Sequence[str]) -> list[Found]:
         if self.ended_by is not None:
             return [Found([], self.ended_by)] * len(queries)
-        files = [self.files.file(query) for query in queries]
-        results: dict[int, Found] = {}
-        left = list(range(len(queries)))
-
-        def attempt() -> Failure | None:
-            nonlocal left
-            answers = tempfile.mkdtemp(prefix="answers.", dir=self._work)
-            found = findscu.find(self._tools, self._settings, [files[number] for number in left], answers, tags)
-            results.update(zip(left, found, strict=True))
-            again = [number for number in left if is_worth_another_try(results[number].failure)]
-            # The association broke off at the first of them: the others are asked before it this time.
-            left = again[1:] + again[:1]
-            return results[left[0]].failure if left else None
-
-        with_retries(attempt, lambda failure: failure, self._retries)
-        found = [results[number] for number in range(len(queries))]
-        self.ended_by = next((one.failure for one in found if one.failure and ends_the_pass(one.failure)), None)
+        found = ask(self._tools, self._settings, self.files, queries, tags, retries=self._retries, log=self._log)
+        self.ended_by = ending(found)
         return found
 
 

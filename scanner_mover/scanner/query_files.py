@@ -11,11 +11,11 @@ from scanner_mover.dcmtk.dump2dcm import Query, make_query_file
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError, reason
 
-# The UIDs that stand in a mould: `7777…` for the first, `8888…` for the second.
+# The UIDs that stand in a template: `7777…` for the first, `8888…` for the second.
 _STANDING_IN = "789"
 
 
-class _Mould(NamedTuple):
+class _Template(NamedTuple):
     """A query file, and where in it each UID stands."""
 
     content: bytes
@@ -27,9 +27,10 @@ class QueryFiles:
 
     def __init__(self, tools: Toolbox, folder: str) -> None:
         self._tools = tools
-        self._folder = folder
+        #: Where the files are made.
+        self.folder = folder
         self._made = 0
-        self._moulds: dict[tuple[str, ...], _Mould | None] = {}
+        self._templates: dict[tuple[str, ...], _Template | None] = {}
 
     def file(self, query: Query) -> str:
         """A new file for QUERY.
@@ -41,20 +42,20 @@ class QueryFiles:
         if lengths is None:
             return self._make(query)
         shape = (query.template, *map(str, lengths))
-        if shape not in self._moulds:
-            self._moulds[shape] = self._mould(query, lengths)
-        mould = self._moulds[shape]
-        return self._make(query) if mould is None else self._stamp(mould, query, lengths)
+        if shape not in self._templates:
+            self._templates[shape] = self._template(query, lengths)
+        template = self._templates[shape]
+        return self._make(query) if template is None else self._stamp(template, query, lengths)
 
     def _make(self, query: Query) -> str:
         return make_query_file(self._tools, query, self._new_path())
 
     def _new_path(self) -> str:
         self._made += 1
-        return os.path.join(self._folder, f"query{self._made}")
+        return os.path.join(self.folder, f"query{self._made}")
 
-    def _mould(self, query: Query, lengths: list[int]) -> _Mould | None:
-        """The mould of QUERY's shape; None when it cannot be told where in it the UIDs stand."""
+    def _template(self, query: Query, lengths: list[int]) -> _Template | None:
+        """The template of QUERY's shape; None when it cannot be told where in it the UIDs stand."""
         standing_in = [digit * length for digit, length in zip(_STANDING_IN, lengths, strict=False)]
         names = [name for name, _ in query.values]
         path = self._make(Query(query.template, tuple(zip(names, standing_in, strict=True))))
@@ -66,11 +67,11 @@ class QueryFiles:
         uids = [uid.encode("ascii") for uid in standing_in]
         if any(content.count(uid) != 1 for uid in uids):
             return None
-        return _Mould(content, tuple(content.index(uid) for uid in uids))
+        return _Template(content, tuple(content.index(uid) for uid in uids))
 
-    def _stamp(self, mould: _Mould, query: Query, lengths: list[int]) -> str:
-        content = bytearray(mould.content)
-        for place, length, (_, uid) in zip(mould.places, lengths, query.values, strict=True):
+    def _stamp(self, template: _Template, query: Query, lengths: list[int]) -> str:
+        content = bytearray(template.content)
+        for place, length, (_, uid) in zip(template.places, lengths, query.values, strict=True):
             content[place : place + length] = uid.encode("ascii").ljust(length, b"\0")
         path = f"{self._new_path()}.dcm"
         try:

@@ -41,17 +41,38 @@ _NOTHING_ELSE_IN_THIS_PASS = NO_CONNECTION | {
 T = TypeVar("T")
 
 
-def with_retries(attempt: Callable[[], T], failure_of: Callable[[T], Failure | None], retries: int) -> T:
-    """Call ATTEMPT, and up to RETRIES times again while its failure is worth it; gives the last result."""
+def with_retries(
+    attempt: Callable[[], T],
+    failure_of: Callable[[T], Failure | None],
+    retries: int,
+    log: Callable[[str], None] | None = None,
+) -> T:
+    """Call ATTEMPT, and up to RETRIES times again while the failure of its result is worth it; gives the last result.
+
+    LOG gets a line before each pause: what failed, and when it is tried again.
+    """
+
+    def before_sleep(state: tenacity.RetryCallState) -> None:
+        if log is not None and state.outcome is not None and state.next_action is not None:
+            log(_again_line(failure_of(state.outcome.result()), state.next_action.sleep))
+
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(retries + 1),
         wait=tenacity.wait_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS)
         + tenacity.wait_random(0, _MOST_JITTER_SECONDS),
         retry=tenacity.retry_if_result(lambda result: is_worth_another_try(failure_of(result))),
+        before_sleep=before_sleep,
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )
     result: T = retrying(attempt)
     return result
+
+
+def _again_line(failure: Failure | None, seconds: float) -> str:
+    """The line in the log for FAILURE, after which the next try comes in SECONDS."""
+    assert failure is not None
+    service = failure.detail.service
+    return f"{service.value if service else 'the scanner'} failed: {failure.text}; next try in {seconds:.1f} s"
 
 
 def is_worth_another_try(failure: Failure | None) -> bool:

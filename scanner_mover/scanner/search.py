@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import findscu, tls
+from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.dump2dcm import Query
 from scanner_mover.dcmtk.tool import Toolbox, find_tools
 from scanner_mover.dicom import SPECIFIC_CHARACTER_SET
 from scanner_mover.failures import Failure
+from scanner_mover.scanner.ask import ask
 from scanner_mover.scanner.charset import decode
 from scanner_mover.scanner.query_files import QueryFiles
-from scanner_mover.scanner.retry import with_retries
 
 STUDY_KEYWORDS = (
     "StudyDate",
@@ -92,15 +92,15 @@ def find(settings: Settings, wanted: Wanted, limit: int | None) -> Answer:
     tls.check(tools, settings, ["findscu"])
     with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
 
-        def ask(queries: Sequence[Query], keywords: Sequence[str], most: int | None) -> list[_Asked]:
+        def ask_all(queries: Sequence[Query], keywords: Sequence[str], most: int | None) -> list[_Asked]:
             return _ask(tools, settings, tempfile.mkdtemp(dir=work), queries, keywords, most)
 
         # A scanner may not match by the modality of a study, nor tell it: then its series tell.
         by_modality = wanted.level == "study" and bool(wanted.modality)
         most = None if limit is None or by_modality else limit + 1
-        rows, failure = ask([wanted.query()], wanted.keywords, most)[0]
+        rows, failure = ask_all([wanted.query()], wanted.keywords, most)[0]
         if by_modality and rows:
-            failure = _tell_modalities(rows, ask) or failure
+            failure = _tell_modalities(rows, ask_all) or failure
             rows = [row for row in rows if _is_of_modality(row, wanted.modality)]
     more = limit is not None and len(rows) > limit
     return Answer(rows[:limit], more, failure)
@@ -119,18 +119,9 @@ def _ask(
 ) -> list[_Asked]:
     """The rows of each of QUERIES, asked in one association, and its failure."""
     tags = {keyword: _tag(keyword) for keyword in keywords}
-    query_files = QueryFiles(tools, work)
-    files = [query_files.file(query) for query in queries]
-
-    def attempt() -> list[findscu.Found]:
-        answers = tempfile.mkdtemp(prefix="answers.", dir=work)
-        wanted_tags = [SPECIFIC_CHARACTER_SET, *tags.values()]
-        return findscu.find(tools, settings, files, answers, wanted_tags, most_read=most)
-
-    def failure_of(found: list[findscu.Found]) -> Failure | None:
-        return next((one.failure for one in found if one.failure is not None), None)
-
-    found = with_retries(attempt, failure_of, settings.retries)
+    wanted_tags = [SPECIFIC_CHARACTER_SET, *tags.values()]
+    files = QueryFiles(tools, work)
+    found = ask(tools, settings, files, queries, wanted_tags, retries=settings.retries, most_read=most)
     return [([_row(answer, tags) for answer in one.answers], one.failure) for one in found]
 
 

@@ -57,7 +57,7 @@ class _Pass:
         self._tools = tools
         self._uids = uids
         self._receiver = Receiver(tools, settings, folders, uids, log)
-        self._asker = Asker(tools, settings, work.work, 0 if work.scanner_was_down else settings.retries)
+        self._asker = Asker(tools, settings, work.work, 0 if work.scanner_was_down else settings.retries, work.log)
         self._puller = Puller(tools, settings, folders, self._asker.files, self._receiver, log, work.watcher)
         self._listed: dict[tuple[str, str], SeriesAnswer] = {}
         self._by_image: set[tuple[str, str]] = set()

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
-from scanner_mover.dcmtk.findscu import Asked, Found, find, parse
+from scanner_mover.dcmtk.findscu import MOST_ANSWERS, MOST_BYTES, Asked, Found, find, parse
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
-from scanner_mover.failures import Kind
-from tests.support.dcmqrscp import Dcmqrscp
-from tests.support.objects import dumped_series
-from tests.support.ports import LOOPBACK, free_port
+from scanner_mover.failures import Kind, Service
+from tests.support.ports import LOOPBACK
 from tests.support.site import fake_tool, real_tools
 from tests.unit.dcmtk import NEEDED, VERSIONS, sample
 
@@ -245,40 +243,100 @@ def test_R11_the_arguments(plays, tmp_path, folder):
     assert {"-v", "--study", "-X"} <= set(arguments)
 
 
-# The real one
+# Answers without end
+
+# For each query file whose name has ANSWERS-BYTES in it: so many answers, the last in a file of so many bytes (0: in
+# no file). Then it waits, or ends the query with Success when the name has "good" in it.
+ANSWERS_AS_ASKED = """
+import os, re, sys, time
+output = sys.argv[sys.argv.index("-od") + 1]
+with open(os.path.join(os.path.dirname(sys.argv[0]), "calls"), "a") as file:
+    file.write(" ".join(name for name in sys.argv if "query" in name) + "\\n")
+total = 0
+for name in sys.argv:
+    found = re.search(r"query-(\\d+)-(\\d+)", name)
+    if not found:
+        continue
+    print("I: Sending Find Request (MsgID 1)")
+    answers, size = map(int, found.groups())
+    for number in range(answers):
+        total += 1
+        print(f"I: Received Find Response {total} (Pending)")
+        if size:
+            print(f"I: Writing response dataset to file: {output}/rsp{total:04}.dcm")
+    if answers and size:
+        with open(f"{output}/rsp{total:04}.dcm", "wb") as file:
+            file.truncate(size)
+    sys.stdout.flush()
+    if "good" not in name:
+        time.sleep(600)
+    print("I: Received Final Find Response (Success)")
+"""
+MIB = 1024 * 1024
 
 
-def real(tmp_path: Path, folder: Path, port: int, *studies: str, **more: object) -> list[Found]:
-    tools = real_tools("findscu", "dump2dcm", "dcmdump")
-    queries = [
-        make_query_file(tools, series_of_study(study), str(tmp_path / f"query{number}"))
-        for number, study in enumerate(studies)
-    ]
-    return find(tools, settings(port, **more), queries, str(folder), TAGS)
+@pytest.fixture
+def asks(tmp_path, folder) -> Callable[..., list[Found]]:
+    """`find` of queries with the names that are given, with a findscu that answers as they say."""
+    fake = fake_tool(tmp_path / "tools", "findscu", ANSWERS_AS_ASKED)
+    dcmdump = real_tools("dcmdump")
+
+    def asks(*names: str, most_read: int | None = None, **more: object) -> list[Found]:
+        both = Toolbox({**dcmdump.paths, "findscu": str(fake)}, dcmdump.environment)
+        patient = settings(**more)._replace(response_timeout_seconds=60)
+        return find(both, patient, names, str(folder), TAGS, most_read=most_read)
+
+    return asks
 
 
-def test_R11_R12_the_real_findscu_asks_a_real_scanner_many_in_one_association(tmp_path, folder):
-    with Dcmqrscp(tmp_path / "scanner") as scanner:
-        for number in (1, 2):
-            series = f"{STUDY}.{number}"
-            images = tmp_path / "images" / series
-            scanner.store(dumped_series(images, study_instance_uid=STUDY, series_instance_uid=series, images=1))
-        found = real(tmp_path, folder, scanner.port, STUDY, "1.2.3", STUDY)
-        assert scanner.log.read_text(errors="replace").count("Association Received") == 1
-    assert [one.failure for one in found] == [None, None, None]
-    assert [sorted(str(answer.one("0020,000e")) for answer in one.answers) for one in found] == [
-        [f"{STUDY}.1", f"{STUDY}.2"],
-        [],
-        [f"{STUDY}.1", f"{STUDY}.2"],
-    ]
+def kinds(found: list[Found]) -> list[Kind | None]:
+    return [one.failure and one.failure.kind for one in found]
 
 
-def test_R14_a_scanner_that_is_off_is_unreachable(tmp_path, folder):
-    found = real(tmp_path, folder, free_port(), STUDY, "1.2.3")
-    assert [one.failure and one.failure.kind for one in found] == [Kind.UNREACHABLE] * 2
+@pytest.mark.parametrize(
+    ("endless", "words"),
+    [
+        (f"query-{MOST_ANSWERS + 1}-0", f"more than {MOST_ANSWERS} answers"),
+        (f"query-1-{MOST_BYTES + 1}", f"more than {MOST_BYTES} bytes"),
+    ],
+    ids=["number", "bytes"],
+)
+def test_answers_without_end_are_a_failure_of_their_query_that_names_the_limit(asks, tmp_path, endless, words):
+    found = asks("query-0-0-good-first", endless, "query-0-0-good-last")
+    assert kinds(found) == [None, Kind.LIMIT, None]
+    assert found[1].failure is not None and words in found[1].failure.text
+    assert found[1].failure.detail.service is Service.FIND
+    calls = (tmp_path / "tools" / "calls").read_text().splitlines()
+    assert calls == [f"query-0-0-good-first {endless} query-0-0-good-last", "query-0-0-good-last"]
 
 
-def test_R14_a_scanner_that_does_not_know_us_rejects(tmp_path, folder):
-    with Dcmqrscp(tmp_path / "scanner", ae_title="OTHER") as scanner:
-        [found] = real(tmp_path, folder, scanner.port, STUDY)
-    assert found.failure is not None and found.failure.kind is Kind.REJECTED
+def test_what_stays_below_the_limits_is_taken(asks):
+    found = asks(f"query-{MOST_ANSWERS}-9-good", f"query-1-{MOST_BYTES}-good", "query-2-9-good", most_read=0)
+    assert kinds(found) == [None] * 3
+
+
+def test_many_queries_without_end_end_the_call(asks, tmp_path):
+    endless = f"query-1-{MOST_BYTES + 1}"
+    found = asks(*[endless] * 4, "query-0-0-good")
+    assert kinds(found) == [Kind.LIMIT] * 3 + [Kind.INTERRUPTED] * 2
+    assert len((tmp_path / "tools" / "calls").read_text().splitlines()) == 3
+
+
+def test_who_wants_few_answers_gets_them_of_a_query_without_end(asks):
+    [found] = asks(f"query-{MOST_ANSWERS + 1}-9", most_read=2)
+    assert (found.failure, len(found.answers)) == (None, 2)
+
+
+def test_answers_end_where_the_reserve_of_the_disk_begins(asks, folder):
+    with pytest.raises(UnusableError, match=rf"less than {1 << 60} bytes \(reserve_bytes\) are free .* in {folder}"):
+        asks(f"query-3-{2 * MIB}", reserve_bytes=1 << 60)
+
+
+def test_a_few_answers_are_taken_on_a_full_disk_too(asks):
+    assert kinds(asks("query-3-1000-good", reserve_bytes=1 << 60, most_read=0)) == [None]
+
+
+def test_a_folder_for_answers_that_cannot_be_made_is_one_line(asks, folder):
+    folder.rmdir()
+    with pytest.raises(UnusableError, match="cannot be made: No such file or directory"):
+        asks("query-0-0-good")
