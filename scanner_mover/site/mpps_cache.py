@@ -1,38 +1,43 @@
 """What each MPPS file said when it was last read: a file that did not change is not read again.
 
-Kept beside the lock. Like the state it is a memory, not a truth: lost or broken, all files are read once more.
+Kept beside the lock. Like the state it is a memory, not a truth: lost or damaged, all files are read once more.
 """
 
 import contextlib
 import hashlib
 import json
 import os
+import time
 from typing import Any, NamedTuple
 
 from scanner_mover.files import read_regular
 from scanner_mover.site.disk import write_json
 
-_VERSION = 1
+_VERSION = 2
 _MOST_BYTES = 64 << 20
 # A file may be written again within one tick of its file system's clock: one that was just written is not remembered.
 _FRESH_NANOSECONDS = 2_000_000_000
+# A file that dcmdump hung on is tried again after this time: the disk, and not the file, may have been the reason.
+_SECONDS_BETWEEN_TRIES = 3600.0
 
 
 class Read(NamedTuple):
-    """What was read from one MPPS file: its end time, and the StudyInstanceUIDs that it is about."""
+    """What was read from one MPPS file: the values as they stand in it, and the StudyInstanceUIDs that it is about."""
 
+    sop_instance_uid: str | None
+    status: str | None
     end_time: str | None
     study_instance_uids: tuple[str, ...]
 
 
-class Index:
-    """The files of one folder; a file is known by its name, inode, size and times.
+class Cache:
+    """The files of one folder. A file is known by its name, inode, size and times.
 
     Of a name only a digest is kept: a name that somebody gave may be a patient's.
     """
 
     def __init__(self, path: str | None, folder: str) -> None:
-        """PATH is the file that the index is kept in, None for none; FOLDER that of the MPPS files."""
+        """PATH is the file that the cache is kept in, None for none; FOLDER that of the MPPS files."""
         self._path = path
         self._folder = folder
         self._known = {} if path is None else _load(path, folder)
@@ -40,17 +45,30 @@ class Index:
 
     def get(self, name: str, status: os.stat_result) -> Read | None:
         """What was read from the file NAME when its STATUS was the same as now; None when it must be read."""
+        entry = self._entry(name, status)
+        return None if entry is None or len(entry) == 2 else Read(entry[1], entry[2], entry[3], tuple(entry[4]))
+
+    def hangs(self, name: str, status: os.stat_result) -> bool:
+        """Whether dcmdump hung on the file NAME, as it is now, less than an hour ago."""
+        entry = self._entry(name, status)
+        return entry is not None and len(entry) == 2 and 0 <= time.time() - entry[1] < _SECONDS_BETWEEN_TRIES
+
+    def put(self, name: str, status: os.stat_result, read: Read, now_ns: int) -> None:
+        """Remember what was READ from the file NAME, whose STATUS was taken before that, NOW_NS after the epoch."""
+        if now_ns - max(status.st_mtime_ns, status.st_ctime_ns) > _FRESH_NANOSECONDS:
+            self._seen[_key(name)] = [_identity(status), *read[:3], list(read.study_instance_uids)]
+
+    def put_hanging(self, name: str, status: os.stat_result) -> None:
+        """Remember that dcmdump hung on the file NAME, whose STATUS was taken before that."""
+        self._seen[_key(name)] = [_identity(status), time.time()]
+
+    def _entry(self, name: str, status: os.stat_result) -> list[Any] | None:
         key = _key(name)
         entry = self._known.get(key)
         if entry is None or entry[0] != _identity(status):
             return None
         self._seen[key] = entry
-        return Read(entry[1], tuple(entry[2]))
-
-    def put(self, name: str, status: os.stat_result, read: Read, now_ns: int) -> None:
-        """Remember what was READ from the file NAME, whose STATUS was taken before that, NOW_NS after the epoch."""
-        if now_ns - max(status.st_mtime_ns, status.st_ctime_ns) > _FRESH_NANOSECONDS:
-            self._seen[_key(name)] = [_identity(status), read.end_time, list(read.study_instance_uids)]
+        return entry
 
     def save(self, part: str) -> None:
         """Keep what was seen, by way of the new file PART; nothing is written when nothing changed."""
@@ -79,8 +97,13 @@ def _load(path: str, folder: str) -> dict[str, list[Any]]:
 
 
 def _is_entry(value: Any) -> bool:
-    """Whether VALUE is what `put` made."""
-    if not (isinstance(value, list) and len(value) == 3 and isinstance(value[2], list)):
+    """Whether VALUE is what `put` or `put_hanging` made."""
+    if not (isinstance(value, list) and value and isinstance(value[0], str)):
         return False
-    ended = value[1] is None or isinstance(value[1], str)
-    return ended and isinstance(value[0], str) and all(isinstance(uid, str) for uid in value[2])
+    if len(value) == 2:
+        return isinstance(value[1], float)
+    if len(value) != 5 or not isinstance(value[4], list):
+        return False
+    return all(one is None or isinstance(one, str) for one in value[1:4]) and all(
+        isinstance(uid, str) for uid in value[4]
+    )

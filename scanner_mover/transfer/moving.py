@@ -21,7 +21,7 @@ from scanner_mover.scanner.retry import ends_the_pass
 from scanner_mover.site import mpps
 from scanner_mover.site.disk import make_folder
 from scanner_mover.site.images import images_in
-from scanner_mover.site.mpps_cache import Index
+from scanner_mover.site.mpps_cache import Cache
 from scanner_mover.site.requests import Request
 from scanner_mover.site.staging import Receiver
 from scanner_mover.transfer import closing
@@ -85,7 +85,7 @@ class _Pass:
         reports = []
         for request in self._in_order():
             uid = request.study_instance_uid
-            study = Study(request, self._work.knowledge[uid], answers[uid], steps.get(uid, []))
+            study = Study(request, self._work.knowledge[uid], answers[uid], steps.get(uid, ()))
             # Each request is handled whatever happens to another (R25).
             try:
                 outcome = self._handle(study, asked_at)
@@ -107,17 +107,20 @@ class _Pass:
             knowledge.setdefault(request.study_instance_uid, StudyKnowledge())
         return sorted(self._work.requests, key=lambda one: knowledge[one.study_instance_uid].failed_at or 0.0)
 
-    def _steps(self) -> dict[str, list[mpps.Step]]:
-        index = Index(self._work.mpps_index, self._folders.scanner)
+    def _steps(self) -> dict[str, tuple[mpps.Step, ...]]:
+        folder = self._folders.scanner
+        cache = Cache(self._work.mpps_index, folder)
         try:
-            steps, unreadable = mpps.steps_of(self._tools, self._folders.scanner, self._uids, index)
+            found = mpps.read_steps(self._tools, folder, self._uids, cache)
         except UnusableError as error:
             self._work.faults.unusable(str(error))
             return {}
-        index.save(os.path.join(self._work.work, "mpps.json"))
-        for path in self._work.new_among("mpps", unreadable):
-            self._log(f"{path} cannot be read as an MPPS file and names none of the requested studies")
-        return steps
+        cache.save(os.path.join(self._work.work, "mpps.json"))
+        for line in mpps.unreadable_lines(folder, self._work.new_among("mpps", found.unreadable)):
+            self._log(line)
+        for fault in found.faults:
+            self._work.faults.unusable(str(fault))
+        return found.steps
 
     def _list_images(self, series: Sequence[tuple[str, str]]) -> None:
         self._listed |= self._asker.images([one for one in series if one not in self._listed])

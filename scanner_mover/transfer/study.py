@@ -46,7 +46,7 @@ class Study:
     request: Request
     knowledge: StudyKnowledge
     answer: StudyAnswer
-    steps: list[mpps.Step]
+    steps: tuple[mpps.Step, ...]
     series: dict[str, SeriesFacts] = field(default_factory=dict)
     quiet: bool = False
     pulling_since: float | None = None

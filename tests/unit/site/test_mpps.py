@@ -1,5 +1,7 @@
-"""Which procedures have ended, by real MPPS files that the real dcmdump reads (R19 to R21)."""
+"""What MPPS files say, by real ones that the real dcmdump reads (R19 to R21)."""
 
+import errno
+import io
 import json
 import os
 import subprocess
@@ -10,13 +12,17 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from scanner_mover.dcmtk import dcmdump
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
-from scanner_mover.rules import Procedure, procedure
-from scanner_mover.site.mpps import Step, steps_of
-from scanner_mover.site.mpps_cache import Index
+from scanner_mover.site import mpps
+from scanner_mover.site.mpps import MppsFiles, Step, read_steps, unreadable_lines
+from scanner_mover.site.mpps_cache import Cache
 from tests.support import objects
-from tests.support.site import Site, real_tools
+from tests.support.site import real_tools
+from tests.support.users import no_root, open_folder
+
+__all__ = ["open_folder"]
 
 STUDY = "1.2.826.0.1.3680043.10.1561.19"
 LONGER = STUDY + "0"
@@ -40,15 +46,20 @@ def steps(tools, folder):
     """The steps that each of the studies has, as {study: {file: end time}}, and the files that count for none."""
 
     def steps(*studies: str) -> tuple[dict[str, dict[str, str | None]], list[str]]:
-        found, ignored = steps_of(tools, str(folder), studies or (STUDY,), nothing_known(folder))
-        return {uid: {step.file: step.end_time for step in of} for uid, of in found.items()}, ignored
+        found = read_steps(tools, str(folder), studies or (STUDY,), nothing_known(folder))
+        assert found.faults == ()
+        return end_times(found), list(found.unreadable)
 
     return steps
 
 
-def nothing_known(folder: Path) -> Index:
-    """An index that is kept nowhere."""
-    return Index(None, str(folder))
+def nothing_known(folder: Path) -> Cache:
+    """A cache that is kept nowhere."""
+    return Cache(None, str(folder))
+
+
+def end_times(found: MppsFiles) -> dict[str, dict[str, str | None]]:
+    return {uid: {step.file: step.end_time for step in of} for uid, of in found.steps.items()}
 
 
 def write(folder: Path, name: str = "step", study: str = STUDY, ended: bool | str | None = True, **more: bool) -> Path:
@@ -80,7 +91,6 @@ def test_R19_two_files_of_a_study_both_count(steps, folder):
     write(folder, "two", ended=False)
     found, _ = steps()
     assert found == {STUDY: {"one": END, "two": None}}
-    assert procedure(list(found[STUDY].values())) is Procedure.IN_PROGRESS
 
 
 def test_R19_a_uid_in_another_place_of_the_file_does_not_count(steps, folder):
@@ -155,11 +165,10 @@ def test_R19_more_files_than_one_call_takes(steps, folder, tmp_path):
 def test_R20_a_study_without_a_file_is_not_there(steps, folder):
     write(folder, study=OTHER)
     assert steps() == ({}, [])
-    assert procedure([]) is Procedure.UNKNOWN
 
 
 def test_R20_without_the_folder_no_study_has_a_file(tools, tmp_path):
-    assert steps_of(tools, str(tmp_path / "none"), (STUDY,), nothing_known(tmp_path / "none")) == ({}, [])
+    assert read_steps(tools, str(tmp_path / "none"), (STUDY,), nothing_known(tmp_path / "none")) == MppsFiles({})
 
 
 # R21
@@ -236,11 +245,10 @@ def test_R21_a_file_of_nul_bytes_which_dcmdump_finds_good_is_told_too(steps, fol
     assert steps() == ({}, [str(folder / "bad")])
 
 
-def test_R21_an_unreadable_file_beside_an_ended_one_keeps_the_study_in_progress(steps, folder):
+def test_R21_an_unreadable_file_beside_an_ended_one_is_a_step_too(steps, folder):
     write(folder, "good")
     (folder / "bad").write_bytes(STUDY.encode())
-    found, _ = steps()
-    assert procedure(list(found[STUDY].values())) is Procedure.IN_PROGRESS
+    assert steps() == ({STUDY: {"good": END, "bad": None}}, [])
 
 
 def test_R21_a_good_file_between_bad_ones_is_read(steps, folder):
@@ -256,46 +264,14 @@ def test_R21_a_good_file_between_bad_ones_is_read(steps, folder):
 @pytest.mark.parametrize("name", ["line\nbreak", "\udcff\udcfe"], ids=ascii)
 def test_R21_a_running_step_whose_name_can_be_no_argument_is_not_overlooked(tools, folder, name):
     write(folder, "plain", ended=False).rename(folder / name)
-    assert steps_of(tools, str(folder), (STUDY,), nothing_known(folder)) == ({STUDY: [Step(name, None)]}, [])
-
-
-def test_R21_an_unreadable_file_is_logged_once(tmp_path):
-    site = Site(tmp_path)
-    site.request(STUDY)
-    bad = site.data / "scanner" / "bad"
-    bad.write_bytes(b"no DICOM")
-    for _ in range(2):
-        assert site.move().returncode == 5
-    named = [message for message in site.messages() if str(bad) in message]
-    assert len(named) == 1
+    found = read_steps(tools, str(folder), (STUDY,), nothing_known(folder))
+    assert found == MppsFiles({STUDY: (Step(name, readable=False),)})
 
 
 def test_a_folder_that_cannot_be_read_is_named(tools, folder):
     (folder / "file").touch()
     with pytest.raises(UnusableError, match=r"the folder .*/file cannot be read: Not a directory"):
-        steps_of(tools, str(folder / "file"), (STUDY,), nothing_known(folder / "file"))
-
-
-# What is told of it
-
-
-@pytest.mark.parametrize(
-    ("files", "message", "word"),
-    [
-        ([], "could not find {study} MPPS file in {data}/scanner/", "unknown"),
-        ([True], "PerformedProcedureStepEndTime found 104500", "ended"),
-        ([False], "no PerformedProcedureStepEndTime yet, still in progress", "in progress"),
-        ([None], "no PerformedProcedureStepEndTime yet, still in progress", "in progress"),
-        ([True, False], "no PerformedProcedureStepEndTime yet, still in progress", "in progress"),
-    ],
-)
-def test_R20_R21_what_the_log_and_the_report_say(tmp_path, files, message, word):
-    site = Site(tmp_path)
-    site.request(STUDY)
-    for number, ended in enumerate(files):
-        site.mpps(STUDY, ended=ended, name=f"step{number}")
-    assert [study["procedure"] for study in site.report()["studies"]] == [word]
-    assert message.format(study=STUDY, data=site.data) in site.messages()
+        read_steps(tools, str(folder / "file"), (STUDY,), nothing_known(folder / "file"))
 
 
 # What is remembered
@@ -303,7 +279,7 @@ def test_R20_R21_what_the_log_and_the_report_say(tmp_path, files, message, word)
 
 @pytest.fixture
 def remembered(tools, folder, tmp_path, monkeypatch):
-    """As `steps`, with an index in a file; also gives which files dcmdump was given. It is three seconds later."""
+    """As `steps`, with a cache in a file; also gives which files dcmdump was given. It is three seconds later."""
     real = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: real() + 3_000_000_000)
     given: list[str] = []
@@ -315,11 +291,11 @@ def remembered(tools, folder, tmp_path, monkeypatch):
 
     def steps(*studies: str) -> tuple[dict[str, dict[str, str | None]], list[str]]:
         given.clear()
-        index = Index(str(tmp_path / "index.json"), str(folder))
-        found, _ = steps_of(Watched(tools.paths, tools.environment), str(folder), studies or (STUDY,), index)
-        index.save(str(tmp_path / "part"))
+        cache = Cache(str(tmp_path / "index.json"), str(folder))
+        found = read_steps(Watched(tools.paths, tools.environment), str(folder), studies or (STUDY,), cache)
+        cache.save(str(tmp_path / "part"))
         assert not (tmp_path / "part").exists()
-        return {uid: {step.file: step.end_time for step in of} for uid, of in found.items()}, sorted(given)
+        return end_times(found), sorted(given)
 
     return steps
 
@@ -369,9 +345,9 @@ def test_one_that_was_just_written_is_not_remembered(remembered, folder, monkeyp
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"version": 0}', '{"version": 1, "folder": "/x", "files": {}}', "[" * 100_000, "\0" * 50],
+    ["", "{", "[]", "null", '{"version": 0}', '{"version": 2, "folder": "/x", "files": {}}', "[" * 100_000, "\0" * 50],
 )
-def test_an_index_that_is_broken_is_made_anew(remembered, folder, tmp_path, text):
+def test_a_cache_that_is_damaged_is_made_anew(remembered, folder, tmp_path, text):
     write(folder, "step")
     remembered()
     (tmp_path / "index.json").write_text(text)
@@ -379,8 +355,14 @@ def test_an_index_that_is_broken_is_made_anew(remembered, folder, tmp_path, text
     assert remembered() == ({STUDY: {"step": END}}, [])
 
 
-@pytest.mark.parametrize("entry", [None, [], "x", [1, "1", []], ["x", 1, []], ["x", "1", [1]], ["x", "1", "1.2"]])
-def test_an_entry_that_is_broken_is_read_again(remembered, folder, tmp_path, entry):
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *[None, [], "x", ["x"], ["x", 1], ["x", "y"], ["x", "1", "1", "1", [1]], ["x", "1", "1", "1", "1.2"]],
+        *[[1, "1", "1", "1", []], ["x", 1, "1", "1", []], ["x", "1", 1, "1", []], ["x", "1", "1", 1, []]],
+    ],
+)
+def test_an_entry_that_is_damaged_is_read_again(remembered, folder, tmp_path, entry):
     write(folder, "step")
     remembered()
     index = json.loads((tmp_path / "index.json").read_text())
@@ -389,7 +371,7 @@ def test_an_entry_that_is_broken_is_read_again(remembered, folder, tmp_path, ent
     assert remembered() == ({STUDY: {"step": END}}, ["./step"])
 
 
-def test_the_index_of_another_folder_is_not_used(remembered, folder, tmp_path):
+def test_the_cache_of_another_folder_is_not_used(remembered, folder, tmp_path):
     write(folder, "step")
     remembered()
     index = json.loads((tmp_path / "index.json").read_text())
@@ -420,19 +402,242 @@ def test_R19_a_name_that_dcmtk_says_for_a_missing_dictionary_is_a_name(steps, fo
     assert found == {STUDY: {"no data dictionary loaded": END, "W: Data dictionary missing": END}}
 
 
-def test_R21_a_file_that_may_not_be_read_counts_for_the_study_that_it_is_named_after(folder, tools, monkeypatch):
+# What is read of a step
+
+
+def test_R21_the_status_and_the_end_time_are_given_as_they_stand(tools, folder):
+    path = write(folder, "MPPS.1.2.3", ended=False)
+    data = pydicom.dcmread(path)
+    found = read_steps(tools, str(folder), (STUDY,), nothing_known(folder))
+    step = Step("MPPS.1.2.3", data.SOPInstanceUID, "IN PROGRESS", None, True)
+    assert found == MppsFiles({STUDY: (step,)})
+    data.PerformedProcedureStepStatus = "DISCONTINUED"
+    data.PerformedProcedureStepEndTime = "101112"
+    data.save_as(path)
+    found = read_steps(tools, str(folder), (STUDY,), nothing_known(folder))
+    assert found.steps[STUDY][0].status == "DISCONTINUED"
+    assert found.steps[STUDY][0].end_time == "101112"
+
+
+def test_R21_a_step_without_status_and_uid_has_none(tools, folder):
+    path = write(folder, ended=None)
+    data = pydicom.dcmread(path)
+    del data.PerformedProcedureStepStatus, data.SOPInstanceUID
+    data.save_as(path, enforce_file_format=True)
+    step = read_steps(tools, str(folder), (STUDY,), nothing_known(folder)).steps[STUDY][0]
+    assert (step.status, step.end_time, step.readable) == (None, None, True)
+    assert step.sop_instance_uid == data.file_meta.MediaStorageSOPInstanceUID
+
+
+@pytest.mark.parametrize(
+    ("file", "uid", "name"),
+    [
+        ("MPPS.1.2.3", "1.2.4", "MPPS.1.2.3"),
+        ("SECRET^JOHN", "1.2.4", "1.2.4"),
+        ("SECRET^JOHN", "not a UID", "an MPPS file"),
+        ("SECRET^JOHN", None, "an MPPS file"),
+    ],
+)
+def test_R21_the_name_of_a_step_that_may_be_shown(file, uid, name):
+    assert Step(file, uid).name == name
+
+
+def test_R21_what_the_log_says_about_files_that_are_none():
+    assert unreadable_lines("/d", ["/d/SECRET^JOHN", "/d/x", "/d/MPPS.1.2.3"]) == [
+        "/d/MPPS.1.2.3 cannot be read as an MPPS file and names none of the requested studies",
+        "2 files in /d cannot be read as MPPS files and name none of the requested studies",
+    ]
+
+
+# What cannot be looked at
+
+
+def unreadable(*files: str) -> tuple[Step, ...]:
+    return tuple(Step(file, readable=False) for file in files)
+
+
+def failing(monkeypatch, name: str, number: int, *functions: str) -> None:
+    """Each of FUNCTIONS of `os` fails with the error NUMBER for the file NAME."""
+    for function in functions:
+        real = getattr(os, function)
+
+        def fail(path, *arguments, real=real, **more):
+            if str(path).endswith(f"/{name}"):
+                raise OSError(number, os.strerror(number), path)
+            return real(path, *arguments, **more)
+
+        monkeypatch.setattr(os, function, fail)
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EACCES, errno.EOVERFLOW])
+def test_R21_a_file_that_cannot_be_looked_at_is_an_open_step_of_every_study(tools, folder, monkeypatch, number):
     write(folder, "ended")
-    path = write(folder, f"{STUDY}.second", ended=False)
-    # As it is for a user who is not root; root may read everything.
-    real = open
+    write(folder, "running", ended=False)
+    failing(monkeypatch, "running", number, "stat")
+    found = read_steps(tools, str(folder), (STUDY, OTHER), nothing_known(folder))
+    assert {uid: [step.readable for step in of] for uid, of in found.steps.items()} == {
+        STUDY: [True, False],
+        OTHER: [False],
+    }
+    assert [str(fault) for fault in found.faults] == [
+        f"MPPS cannot be looked at: 1 file in {folder}: {os.strerror(number)}; what it is about counts as in progress"
+    ]
 
-    def refusing(file, *arguments, **more):
-        if str(file) == str(path):
-            raise PermissionError(13, "Permission denied", str(path))
-        return real(file, *arguments, **more)
 
-    path.write_bytes(b"no DICOM")
-    monkeypatch.setattr("builtins.open", refusing)
-    found, ignored = steps_of(tools, str(folder), (STUDY,), nothing_known(folder))
-    assert ignored == []
-    assert [step.end_time for step in found[STUDY]] == [None, END]
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO])
+def test_R21_so_is_one_that_cannot_be_opened(tools, folder, monkeypatch, number):
+    (folder / "running").write_bytes(b"no DICOM")
+    failing(monkeypatch, "running", number, "open")
+    found = read_steps(tools, str(folder), (STUDY,), nothing_known(folder))
+    assert (found.steps, len(found.faults), found.unreadable) == ({STUDY: unreadable("running")}, 1, ())
+
+
+def test_R21_so_is_one_that_cannot_be_read_to_its_end(tools, folder, monkeypatch):
+    (folder / "running").write_bytes(b"no DICOM")
+
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(mpps, "open_regular", lambda path: Broken())
+    found = read_steps(tools, str(folder), (STUDY,), nothing_known(folder))
+    assert (found.steps, len(found.faults)) == ({STUDY: unreadable("running")}, 1)
+
+
+def test_R21_one_whose_name_holds_a_requested_study_is_about_that_one(tools, folder, monkeypatch):
+    write(folder, f"MPPS.{STUDY}")
+    failing(monkeypatch, f"MPPS.{STUDY}", errno.EIO, "stat")
+    found = read_steps(tools, str(folder), (STUDY, OTHER, LONGER), nothing_known(folder))
+    assert found.steps == {STUDY: unreadable(f"MPPS.{STUDY}")}
+    assert f"{folder}/MPPS.{STUDY}: Input/output error" in str(found.faults[0])
+
+
+def test_R21_a_link_into_a_folder_that_our_user_may_not_enter(tools, open_folder):
+    (open_folder / "scanner").mkdir()
+    (open_folder / "closed").mkdir()
+    write(open_folder / "closed", "running", ended=False)
+    write(open_folder / "scanner", "ended").chmod(0o644)
+    (open_folder / "scanner" / "running").symlink_to("../closed/running")
+    (open_folder / "closed").chmod(0)
+    with no_root():
+        found = read_steps(tools, str(open_folder / "scanner"), (STUDY,), nothing_known(open_folder))
+    assert [(step.file, step.readable) for step in found.steps[STUDY]] == [("ended", True), ("running", False)]
+    assert "Permission denied" in str(found.faults[0])
+
+
+def test_R21_a_file_that_our_user_may_not_read(tools, open_folder):
+    (open_folder / "scanner").mkdir()
+    write(open_folder / "scanner", "running", ended=False).chmod(0o200)
+    write(open_folder / "scanner", f"{OTHER}.mpps", study=OTHER, ended=False).chmod(0o200)
+    with no_root():
+        found = read_steps(tools, str(open_folder / "scanner"), (STUDY, OTHER), nothing_known(open_folder))
+    assert found.steps == {STUDY: unreadable("running"), OTHER: unreadable(f"{OTHER}.mpps", "running")}
+    assert len(found.faults) == 1 and found.unreadable == ()
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTDIR, errno.ELOOP])
+def test_R20_only_what_is_not_there_is_absent(tools, folder, monkeypatch, number):
+    write(folder, "gone")
+    failing(monkeypatch, "gone", number, "stat")
+    assert read_steps(tools, str(folder), (STUDY,), nothing_known(folder)) == MppsFiles({})
+
+
+def test_R20_a_file_that_was_taken_away_before_it_was_read_is_absent(tools, folder, monkeypatch):
+    (folder / "gone").write_bytes(STUDY.encode())
+    failing(monkeypatch, "gone", errno.ENOENT, "open")
+    assert read_steps(tools, str(folder), (STUDY,), nothing_known(folder)) == MppsFiles({})
+
+
+def test_R20_a_folder_that_is_a_link_to_a_disk_that_is_not_there_is_named(tools, tmp_path):
+    (tmp_path / "scanner").symlink_to(tmp_path / "disk" / "scanner")
+    with pytest.raises(UnusableError, match=r"scanner leads nowhere: is its disk mounted\?"):
+        read_steps(tools, str(tmp_path / "scanner"), (STUDY,), nothing_known(tmp_path))
+
+
+# What is too long, or takes too long
+
+
+def test_R21_a_file_of_terabytes_is_neither_given_to_dcmdump_nor_read_to_its_end(remembered, folder):
+    with (folder / "step").open("wb") as file:
+        file.write(b"x " + STUDY.encode() + b" x")
+        file.truncate(8 << 40)
+    (folder / "kernel").symlink_to("/proc/kmsg")
+    began = time.monotonic()
+    assert remembered() == ({STUDY: {"step": None}}, [])
+    assert time.monotonic() - began < 20, "it was not read to its end"
+
+
+@pytest.mark.parametrize("before", [0, 1, (1 << 20) - 40, (1 << 20) - 10, (1 << 20), (2 << 20) - 1])
+@pytest.mark.parametrize("around", [(b"x", b"x"), (b"1", b"x"), (b"x", b"1"), (b"." * (1 << 20), b"x")], ids=range(4))
+def test_R19_a_uid_is_found_by_itself_wherever_a_piece_ends(tmp_path, before, around):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * before + around[0] + STUDY.encode() + around[1])
+    found = mpps._uids_in_bytes(str(path), [STUDY, OTHER])
+    assert found == ({STUDY} if around == (b"x", b"x") else set())
+
+
+def test_R21_an_unreadable_file_counts_for_the_study_in_its_name_too(steps, folder):
+    (folder / f"{STUDY}.mpps").touch()
+    (folder / "empty").touch()
+    assert steps() == ({STUDY: {f"{STUDY}.mpps": None}}, [str(folder / "empty")])
+
+
+HANGING_DCMDUMP = """#!/bin/sh
+for argument; do
+    case $argument in ./hang*) echo "$argument" >> {calls}; exec sleep 600;; esac
+done
+exec {dcmdump} "$@"
+"""
+
+
+@pytest.fixture
+def hanging(tools, folder, tmp_path, monkeypatch):
+    """As `steps`, with a dcmdump that hangs on every file `hang*`, and a cache; also gives how often it hung."""
+    calls, fake = tmp_path / "calls", tmp_path / "dcmdump"
+    calls.touch()
+    fake.write_text(HANGING_DCMDUMP.format(calls=calls, dcmdump=tools.paths["dcmdump"]))
+    fake.chmod(0o755)
+    monkeypatch.setattr(dcmdump, "_STALL_SECONDS", 1.0)
+    monkeypatch.setattr(mpps, "_HANG_SECONDS", 0.9)
+
+    def steps(*studies: str) -> tuple[dict[str, dict[str, str | None]], int]:
+        cache = Cache(str(tmp_path / "index.json"), str(folder))
+        toolbox = Toolbox({"dcmdump": str(fake)}, tools.environment)
+        found = read_steps(toolbox, str(folder), studies or (STUDY,), cache)
+        cache.save(str(tmp_path / "part"))
+        return end_times(found), len(calls.read_text().splitlines())
+
+    return steps
+
+
+def test_R21_one_file_on_which_dcmdump_hangs_costs_no_other_and_is_tried_once(hanging, folder, monkeypatch):
+    write(folder, "a")
+    write(folder, "z", study=OTHER)
+    write(folder, "hang", study=OTHER, ended=False)
+    (folder / "hangs too").write_bytes(b"no DICOM")
+    expected = {STUDY: {"a": END}, OTHER: {"hang": None, "z": END}}
+    found, hung = hanging(STUDY, OTHER)
+    assert found == expected and hung >= 2
+    assert hanging(STUDY, OTHER) == (expected, hung), "neither was tried again"
+    os.utime(folder / "hang")
+    _, again = hanging(STUDY, OTHER)
+    assert again > hung, "it changed"
+    later = time.time() + 3700
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert hanging(STUDY, OTHER)[1] > again, "the disk, and not the file, may have been the reason"
+
+
+def test_what_stands_in_the_place_of_the_cache_holds_nobody(remembered, folder, tmp_path):
+    write(folder, "step")
+    os.mkfifo(tmp_path / "index.json")
+    assert remembered() == ({STUDY: {"step": END}}, ["./step"])
+
+
+@pytest.mark.parametrize("number", ["1e999", "9" * 5000, "-1", "NaN"])
+def test_a_huge_number_in_the_cache_is_no_time(remembered, folder, tmp_path, number):
+    write(folder, "step")
+    remembered()
+    index = json.loads((tmp_path / "index.json").read_text())
+    entries = {key: [entry[0], "HERE"] for key, entry in index["files"].items()}
+    (tmp_path / "index.json").write_text(json.dumps({**index, "files": entries}).replace('"HERE"', number))
+    assert remembered() == ({STUDY: {"step": END}}, ["./step"])
