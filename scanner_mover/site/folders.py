@@ -43,6 +43,7 @@ class ServerFolders:
         self.pids = os.path.join(server_dir, ".pids")
         self.log = os.path.join(server_dir, "logs", f"moveFromScanner{suffix}.log")
         self.lock = os.path.join(self.pids, f"moveFromScanner{suffix}.lock")
+        self.ledger = os.path.join(self.pids, f"moveFromScanner{suffix}.ledger.jsonl")
         self.state = os.path.join(self.pids, f"moveFromScanner{suffix}.state.json")
         self.work_prefix = f".moveFromScanner{suffix}.work."
         self.mpps_index = os.path.join(self.pids, f"moveFromScanner{suffix}.mpps.json")
