@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.limits import LONG
 from tests.faults.table import Entry
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
@@ -12,15 +13,13 @@ from tests.support.site import Site
 
 @pytest.fixture
 def site(tmp_path: Path, scripted: ScriptedScanner, receive_port: int) -> Site:
-    """A site that receives by itself from the scripted scanner, and waits for nothing; its time limits are short."""
+    """A site that receives by itself from the scripted scanner, and waits for nothing; its time limits are long."""
     return Site(
         tmp_path / "site",
         scanner_port=scripted.port,
         receive_port=receive_port,
         receive=True,
-        connect_timeout_seconds=2,
-        response_timeout_seconds=2,
-        retrieve_stall_seconds=2,
+        **LONG,
     )
 
 

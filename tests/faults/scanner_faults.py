@@ -93,6 +93,7 @@ BREAKS_OF_FIND = [
         partial(_break, moment=moment, how=how, level=level),
         "error",
         cause,
+        silent=how == "silence",
         alone=True,
     )
     for level in ("SERIES", "IMAGE")
@@ -125,6 +126,7 @@ BREAKS_OF_MOVE = [
         partial(_break, moment=moment, how=how),
         "error",
         cause,
+        silent=how == "silence",
         alone=True,
     )
     for how, cause in _MOVE_BROKEN.items()
@@ -136,6 +138,7 @@ BREAKS_INSIDE_AN_IMAGE = [
         partial(_break, moment="inside image", how=how),
         "error",
         cause,
+        silent=how == "silence",
         alone=True,
     )
     for how, cause in _MOVE_BROKEN.items()

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.faults.clock import Clock
+from tests.faults.limits import LONG, short_limits
 from tests.faults.table import Entry
 from tests.integration import invariants
 from tests.integration.scenario import Scenario, Study
@@ -452,6 +453,14 @@ ONLY_IN_FULL = {
     "state file: garbage",
 }
 ON_A_SMALL_DISK = {"disk fills up", "disk turns read-only"}
+# What only our own time limits end: a tool that never ends, and storescp, which answers nothing when it could not write
+# the last fragment of an image.
+ENDED_BY_A_LIMIT = {
+    *(f"{tool} {way}" for tool in TOOLS for way in WAYS if "never ends" in way),
+    "full disk: DATADIR",
+    "staging is removed",
+    *ON_A_SMALL_DISK,
+}
 
 
 def may_mount() -> bool:
@@ -526,7 +535,7 @@ def lab(scenario: Scenario, scripted: ScriptedScanner) -> Lab:
 def test_a_fault_before_the_pass(lab: Lab, before: str, full: bool) -> None:
     row = BEFORE.get(before) or TOOL_FAULTS[before]
     lab.scenario.have(lab.study.paths[:2])
-    with row.fault(lab):
+    with row.fault(lab), short_limits(lab.site, when=before in ENDED_BY_A_LIMIT):
         told = [checked(lab, lab.site.move(seconds=600 if full else 300), row) for _ in range(3 if full else 1)]
         # Whoever has no log to look at is told once.
         assert told[0].returncode in (0, 1) or told[0].stderr
@@ -539,15 +548,23 @@ def test_a_fault_in_a_pull(lab: Lab, during: str) -> None:
     with contextlib.ExitStack() as stack:
         if during in ON_A_SMALL_DISK:
             stack.enter_context(full_disk("data", bytes_left=500_000)(lab))
-        lab.scanner.script.seconds_between_images = 0.05
-        with lab.site.moving() as process:
-            wait_until(lambda: len(received(lab.site)) >= 2)
-            with row.fault(lab):
-                done = checked(lab, ended(process), row)
-                assert done.returncode == 0 or done.stderr
-                assert row.says in done.stderr + log_of(lab.site)
-        lab.scanner.script.seconds_between_images = 0
+        stack.enter_context(short_limits(lab.site, when=during in ENDED_BY_A_LIMIT))
+        with in_the_middle(lab) as process, row.fault(lab):
+            lab.scanner.go_on()
+            done = checked(lab, ended(process), row)
+            assert done.returncode == 0 or done.stderr
+            assert row.says in done.stderr + log_of(lab.site)
+        lab.site.config(**LONG)
         assert_all_finish(lab)
+
+
+@contextlib.contextmanager
+def in_the_middle(lab: Lab, images: int = 2) -> Iterator["Popen[str]"]:
+    """A pass whose C-MOVE waits, when so many images have come, until the scanner is told to go on."""
+    lab.scanner.script.hold_after = images
+    with lab.site.moving() as process:
+        wait_until(lambda: lab.scanner.is_held and len(received(lab.site)) >= images)
+        yield process
 
 
 def checked(lab: Lab, done: "CompletedProcess[str]", row: Row) -> "CompletedProcess[str]":
@@ -633,12 +650,7 @@ def test_what_is_known_outlives_a_disk_that_is_full(lab: Lab) -> None:
 def test_killed_while_an_image_is_written(lab: Lab, name: str) -> None:
     """The image that is cut then is no fault of the scanner's: it is removed, and pulled again."""
     sent = signal.Signals[name]
-    lab.scanner.script.seconds_between_images = 0.05
-    with lab.site.moving() as process:
-        wait_until(lambda: len(received(lab.site)) >= 2)
-        # Stopped, so that nothing is newer than what we cut.
-        movescu = child(process.pid)
-        os.kill(movescu, signal.SIGSTOP)
+    with in_the_middle(lab) as process:
         newest = max(received(lab.site), key=lambda path: path.stat().st_mtime_ns)
         os.truncate(newest, 5000)
         process.send_signal(sent)
@@ -646,17 +658,10 @@ def test_killed_while_an_image_is_written(lab: Lab, name: str) -> None:
     assert done.returncode in (-sent, 128 + sent)
     assert "Traceback" not in done.stderr
     wait_until(lambda: not invariants.processes_of(lab.site))
-    lab.scanner.script.seconds_between_images = 0
+    lab.scanner.go_on()
     lab.scenario.a_pass()
     assert lab.scenario.where(lab.study) == "finished-scans"
     assert not (lab.data / "site" / "rejected").exists()
-
-
-def child(process_id: int) -> int:
-    """The tool that the mover runs."""
-    tasks = Path("/proc", str(process_id), "task").iterdir()
-    (found,) = [int(one) for task in tasks for one in task.joinpath("children").read_text().split()]
-    return found
 
 
 def test_movers_and_a_script_at_once(lab: Lab, full: bool) -> None:
@@ -704,12 +709,11 @@ def test_the_clock_jumps_a_day_forth_and_back(lab: Lab) -> None:
     clock.jump(0)
     scenario.a_pass()
     lab.scanner.script.send_only[series] = first(lab, 4)
-    lab.scanner.script.seconds_between_images = 0.05
     for day in (DAY, -DAY):
         shutil.rmtree(lab.site.series(lab.study.uid, series))
-        with lab.site.moving() as process:
-            wait_until(lambda: len(received(lab.site)) >= 2)
+        with in_the_middle(lab) as process:
             clock.jump(day)
+            lab.scanner.go_on()
             scenario.check(ended(process), 0)
         assert scenario.where(lab.study) == "active-scans"
         scenario.time_passes(100)
@@ -724,10 +728,11 @@ def test_the_receiver_stops_halfway(lab: Lab, receive_port: int, tmp_path: Path)
     receiver = StorescpReceiver(tmp_path / "receiver", lab.data, port=receive_port)
     with contextlib.ExitStack() as stack:
         stack.enter_context(receiver)
-        lab.scanner.script.seconds_between_images = 0.1
+        lab.scanner.script.hold_after = 2
         with lab.site.moving() as process:
-            wait_until(lambda: len(receiver.arrived()) >= 2)
+            wait_until(lambda: lab.scanner.is_held)
             receiver.stop()
+            lab.scanner.go_on()
             done = ended(process)
         lab.scenario.check(done, 5)
         assert len(done.stderr.splitlines()) == 1
@@ -736,7 +741,6 @@ def test_the_receiver_stops_halfway(lab: Lab, receive_port: int, tmp_path: Path)
         # Nobody listens in this one.
         lab.scenario.a_pass(exit_status=5)
         receiver.start()
-        lab.scanner.script.seconds_between_images = 0
         lab.scenario.a_pass()
         wait_until(lambda: len(receiver.linked()) == IMAGES)
         assert_all_finish(lab)

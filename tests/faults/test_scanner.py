@@ -69,10 +69,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_faults_of_the_scanner(
     request: pytest.FixtureRequest, tmp_path: Path, site: Site, scripted: ScriptedScanner, one: Round
 ) -> None:
-    # Longer than the second that movescu itself may be silent, and than a busy machine may be; a scanner made with
-    # pynetdicom needs its time for so many answers.
-    seconds = 20 if any(fault in faults.MANY_SERIES for fault in one.faults) else 3
-    site.config(response_timeout_seconds=seconds, retrieve_stall_seconds=3)
     site.receive = one.receive
     if not one.receive:
         scripted.files_into = site.data / "site" / "raw"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from tests.faults.killed import kill
+from tests.faults.limits import LONG, SHORT
 from tests.faults.table import Entry
 from tests.integration import invariants
 from tests.integration.scenario import Scenario, Study
@@ -26,7 +27,7 @@ from tests.support.scripted import Script, ScriptedScanner
 from tests.support.site import Site, held_by_flock
 
 QUIET_SECONDS = 30
-LONG = 10_000.0
+AGES = 10_000.0
 SMALL = st.integers(0, 2**16)
 
 # What the scanner does otherwise while a fault lasts.
@@ -65,9 +66,7 @@ class Events(RuleBasedStateMachine):
             receive=True,
             quiet_seconds=QUIET_SECONDS,
             repull_after_seconds=2 * QUIET_SECONDS,
-            connect_timeout_seconds=1,
-            response_timeout_seconds=1,
-            retrieve_stall_seconds=1,
+            **LONG,
         )
         self.scenario = Scenario(self.folder, self.site, self.scanner, entry)
         self.studies: list[Study] = []
@@ -136,6 +135,8 @@ class Events(RuleBasedStateMachine):
         if name in SLOW and not self.full:
             return
         self.fault = name
+        if name in SLOW:
+            self.site.config(**SHORT)
         for field, value in FAULTS[name].items():
             setattr(self.scanner.script, field, value)
         self.make_a_pass()
@@ -153,6 +154,7 @@ class Events(RuleBasedStateMachine):
     @rule()
     def be_well(self) -> None:
         self.scanner.script = Script()
+        self.site.config(**LONG)
         self.fault = None
 
     # What happens at the site
@@ -180,7 +182,7 @@ class Events(RuleBasedStateMachine):
         self.switched_on = not self.switched_on
         self.site.switch(b"010\n" if self.switched_on else b"000\n")
 
-    @rule(seconds=st.sampled_from([QUIET_SECONDS / 2, QUIET_SECONDS + 1.0, LONG]))
+    @rule(seconds=st.sampled_from([QUIET_SECONDS / 2, QUIET_SECONDS + 1.0, AGES]))
     def time_passes(self, seconds: float) -> None:
         # A state file that is broken, or none yet, has no moments.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AssertionError):
@@ -190,7 +192,7 @@ class Events(RuleBasedStateMachine):
 
     @rule()
     def make_a_pass(self) -> None:
-        done = self.site.move(seconds=120)
+        done = self.site.move(seconds=600)
         well = self.fault is None and self.scanner.running
         # With a fault it depends on what there was to ask.
         allowed = (0,) if well or not self.switched_on else (0, 5)
@@ -246,7 +248,7 @@ class Events(RuleBasedStateMachine):
             if self.site.requests_in("finished-scans") == wanted:
                 break
             self.scenario.a_pass()
-            self.time_passes(LONG)
+            self.time_passes(AGES)
         self.scenario.a_pass()
         assert self.site.requests_in("finished-scans") == wanted, self.site.log()
 

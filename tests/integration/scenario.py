@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pydicom
 
+from scanner_mover import clock
 from tests.faults.table import Entry
 from tests.integration import invariants
 from tests.integration.invariants import Scanner
@@ -107,17 +108,7 @@ class Scenario:
 
         (They cannot be faked from outside, see _WALL_CLOCK_ONLY.)
         """
-        state = self.site.state()
-        moments = 0
-        for study in state["requests"].values():
-            for owner in (study, *study["series"].values()):
-                for name in ("over_age_since", "unchanged_since", "moved"):
-                    if owner.get(name):
-                        boot, moment = owner[name]
-                        owner[name] = [boot, moment - seconds]
-                        moments += 1
-        assert moments, "no pass has kept a moment"
-        self.site.state_file.write_text(json.dumps(state), encoding="utf-8")
+        assert time_passes(self.site, seconds), "no pass has kept a moment"
 
     # Passes
 
@@ -172,6 +163,26 @@ class Scenario:
     def said(self, text: str) -> list[str]:
         """The log's messages that contain `text`."""
         return [message for message in self.site.messages() if text in message]
+
+
+def time_passes(site: Site, seconds: float) -> int:
+    """Move every moment in the state file of `site` so many seconds back; gives how many there are."""
+    state = site.state()
+    moments = _move_back(state, seconds)
+    site.state_file.write_text(json.dumps(state), encoding="utf-8")
+    return moments
+
+
+def _move_back(value: Any, seconds: float) -> int:
+    """Move the moments anywhere in the value back: each is a list of this start of the machine and seconds of it."""
+    if isinstance(value, dict):
+        return sum(_move_back(one, seconds) for one in value.values())
+    if not isinstance(value, list):
+        return 0
+    if len(value) == 2 and value[0] == clock.now().boot and isinstance(value[1], int | float):
+        value[1] -= seconds
+        return 1
+    return sum(_move_back(one, seconds) for one in value)
 
 
 def outcomes(report: Mapping[str, Any]) -> dict[str, str]:

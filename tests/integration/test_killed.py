@@ -28,9 +28,10 @@ STAGING = ".moveFromScanner.staging."
 
 @pytest.fixture
 def scanner(receive_port: int) -> Iterator[ScriptedScanner]:
-    """A slow one: it needs longer for a study than any test gives it."""
+    """A slow one that stops in the middle of a study of IMAGES, until the test has it go on."""
     with ScriptedScanner(destinations={"MOVER": receive_port}) as running:
         running.script.seconds_between_images = 0.1
+        running.script.hold_after = IMAGES // 2
         yield running
 
 
@@ -55,6 +56,7 @@ def ended(process: "Popen[str]") -> int:
 
 def next_pass_completes(scenario: Scenario, scanner: ScriptedScanner, study: Study) -> None:
     scanner.script.seconds_between_images = 0
+    scanner.go_on()
     scenario.a_pass()
     assert scenario.where(study) == "finished-scans"
     assert not (scenario.site.data / "site" / "rejected").exists()

@@ -141,6 +141,9 @@ class Script:
     move_silence: float = 0
     """Seconds of silence in a C-MOVE, when `move_silence_after` images are sent."""
     move_silence_after: int = 0
+    hold_after: int | None = None
+    """A C-MOVE stops when so many images are sent, until the test calls `ScriptedScanner.go_on`; see `is_held` there.
+    So that something can happen in the middle of it, however fast or slow the machine is."""
     seconds_between_images: float = 0
     """Seconds before each image."""
     pending_responses: bool = True

@@ -75,6 +75,9 @@ __all__ = [
 ]
 
 
+_MOST_SECONDS = 600
+
+
 class ScriptedScanner:
     """Study Root C-FIND and C-MOVE, and Verification, bound to 127.0.0.1; use it in a `with` or with start and stop.
 
@@ -117,6 +120,8 @@ class ScriptedScanner:
         self.associations = 0
         self.undelivered: list[Path] = []
         self._headers = Headers()
+        self._held = threading.Event()
+        self._go_on = threading.Event()
         self._late: list[threading.Thread] = []
         self._ending = threading.Event()
         self._server: AssociationServer | None = None
@@ -129,6 +134,8 @@ class ScriptedScanner:
         """Switch it on; it listens when this returns."""
         self._ending.clear()
         entity = AE(self.ae_title)
+        # Whoever is slow here is the machine.
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _MOST_SECONDS
         entity.require_called_aet = True
         entity.maximum_associations = 100
         for sop_class in (
@@ -144,7 +151,7 @@ class ScriptedScanner:
                 (evt.EVT_ESTABLISHED, self._on_established),
                 (evt.EVT_C_FIND, self._find),
             ],
-            server_class=ThreadedAssociationServer,
+            server_class=_Server,
         )
         # pynetdicom's own start_server looks every half second only whether to end.
         threading.Thread(
@@ -202,6 +209,18 @@ class ScriptedScanner:
     def forget(self, path: Path) -> None:
         """The file is about to be removed, and another may get its name."""
         self._headers.forget(path)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a C-MOVE waits at `Script.hold_after`."""
+        return self._held.is_set()
+
+    def go_on(self) -> None:
+        """The C-MOVE that waits at `Script.hold_after` goes on, and no other waits there."""
+        self.script.hold_after = None
+        for script in self.scripts.values():
+            script.hold_after = None
+        self._go_on.set()
 
     # Associations
 
@@ -385,6 +404,8 @@ class ScriptedScanner:
     ) -> bool:
         """Send the images; False when the association ended before the last."""
         for number in range(len(paths) + 1):
+            if number == script.hold_after and not self._hold(association):
+                return False
             if number == script.move_silence_after and not self._pause(script.move_silence, association):
                 return False
             if number == script.abort_move_after:
@@ -408,6 +429,18 @@ class ScriptedScanner:
             if script.pending_responses:
                 responder.respond(PENDING)
         return True
+
+    def _hold(self, association: Association) -> bool:
+        """Wait until the test lets it go on; False when the association ended before."""
+        self._go_on.clear()
+        self._held.set()
+        try:
+            while not self._go_on.is_set():
+                if not self._pause(0.02, association):
+                    return False
+            return True
+        finally:
+            self._held.clear()
 
     def _images_to_move(self, query: Dataset) -> list[Path]:
         sop_instance_uids = set(values(query, "SOPInstanceUID"))
@@ -483,6 +516,12 @@ class ScriptedScanner:
 
     def _keep_for_delivery(self, path: Path) -> None:
         self.undelivered.append(path)
+
+
+class _Server(ThreadedAssociationServer):
+    """pynetdicom's own, for many who come at once while it has no time."""
+
+    request_queue_size = 128
 
 
 @dataclass

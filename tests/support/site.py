@@ -336,11 +336,14 @@ def flock(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def held_by_flock(path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A real `flock` holds the lock on `path`, a file or a folder, while the block runs."""
+def held_by_flock(path: Path, *, wait: bool = False) -> Iterator["subprocess.Popen[bytes]"]:
+    """A real `flock` holds the lock on `path`, a file or a folder, while the block runs.
+
+    With `wait` it gets the lock as soon as whoever has it lets go; without, somebody else's lock is a failure.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        ["flock", "-n", str(path), sys.executable, "-ISc", _SAY_HELD],
+        ["flock", *([] if wait else ["-n"]), str(path), sys.executable, "-ISc", _SAY_HELD],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,
