@@ -228,13 +228,14 @@ class TestAnswers:
         assert [study for level, study, _ in scanner.asked if level == "SERIES"].count(studies[0].uid) == 1
 
     def test_a_query_that_stays_unanswered_is_ended(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
-        scenario.site.config(response_timeout_seconds=1)
+        scenario.site.config(response_timeout_seconds=4)
         study = scenario.acquire(1)
         scenario.have(study.paths)
         scanner.script.find_silence = FOR_EVER
         scenario.a_pass(exit_status=5)
         assert scenario.where(study) == "active-scans"
         scanner.script.find_silence = 0
+        scenario.site.config(response_timeout_seconds=None)
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
 
@@ -249,13 +250,9 @@ class TestRetrieves:
         study = scenario.acquire(1, 1)
         scanner.files_into = scenario.site.data / "site" / "raw"
         scenario.site.receive = False
-        quick = scenario.report("--settle", "0")
+        report = scenario.report("--settle", "2")
         assert scenario.where(study) == "finished-scans"
-        study = scenario.acquire(1, 1)
-        slow = scenario.report("--settle", "2")
-        assert scenario.where(study) == "finished-scans"
-        assert slow["seconds"] >= 4
-        assert quick["seconds"] < slow["seconds"]
+        assert report["seconds"] >= 4
 
     def test_r17_a_c_move_that_fails_is_logged_and_tried_again(
         self, scenario: Scenario, scanner: ScriptedScanner
@@ -350,7 +347,7 @@ class TestRetrieves:
         assert scenario.where(study) == "finished-scans"
 
     def test_a_scanner_that_falls_silent_in_a_c_move(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
-        scenario.site.config(retrieve_stall_seconds=2)
+        scenario.site.config(retrieve_stall_seconds=5)
         study = scenario.acquire(4)
         scanner.script.move_silence = FOR_EVER
         scanner.script.move_silence_after = 2
@@ -359,6 +356,7 @@ class TestRetrieves:
         assert scenario.where(study) == "active-scans"
         assert len(scenario.site.images(study.uid, series_of(study))) == 2
         scanner.script.move_silence = 0
+        scenario.site.config(retrieve_stall_seconds=None)
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
 
@@ -367,12 +365,12 @@ class TestRetrieves:
         self, scenario: Scenario, scanner: ScriptedScanner, receive: bool
     ) -> None:
         scenario.site.receive = receive
-        scenario.site.config(retrieve_stall_seconds=3)
+        scenario.site.config(retrieve_stall_seconds=5)
         study = scenario.acquire(5)
         if not receive:
             scanner.files_into = scenario.site.data / "site" / "raw"
         scanner.script.pending_responses = False
-        scanner.script.seconds_between_images = 0.8
+        scanner.script.seconds_between_images = 1.5
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
 

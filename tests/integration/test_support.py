@@ -291,7 +291,7 @@ class TestRealScanners:
         self, make: type[RealScanner], receiver: StorescpReceiver, tmp_path: Path
     ) -> None:
         study = uid()
-        paths = dumped_series(tmp_path / "mr", study_instance_uid=study, series_instance_uid=uid(), images=20)
+        paths = mr_series(tmp_path / "mr", study_instance_uid=study, series_instance_uid=uid(), images=100)
         # As it comes it takes 40 ms for each image: time to switch it off in between.
         with make(tmp_path / "scanner", receiver.destination, tcp_nodelay=False) as scanner:
             scanner.store(paths)
@@ -310,11 +310,11 @@ class TestRealScanners:
                 time.sleep(0.01)
             scanner.stop()
             assert b"Move Request Failed" in moving.communicate(timeout=120)[0]
-            assert 2 <= len(receiver.arrived()) < 20
+            assert 2 <= len(receiver.arrived()) < 100
             scanner.start()
-            assert len(scanner.images()) == 20
+            assert len(scanner.images()) == 100
             assert movescu(scanner, study)[0] == 0
-        receiver.wait_until_linked(20)
+        receiver.wait_until_linked(100)
 
     def test_wrong_ae_titles_are_refused(self, scanner: RealScanner, tmp_path: Path) -> None:
         study = uid()
@@ -495,10 +495,8 @@ class TestScriptedScanner:
         )
         while not scripted.asked:
             time.sleep(0.01)
-        began = time.monotonic()
         scripted.stop()
         assert "Peer aborted" in asking.communicate(timeout=120)[0].decode()
-        assert time.monotonic() - began < 2
         assert "refused" in findscu(scripted, "STUDY")
         scripted.script = Script()
         scripted.start()
@@ -765,10 +763,11 @@ class TestReceiver:
         assert len(receiver.arrived()) == 2 and receiver.linked() == []
         receiver.release()
         receiver.wait_until_linked(2)
-        receiver.delay = 0.5
+        receiver.delay = 600
         self.store(receiver, series[2:])
         time.sleep(0.2)
         assert len(receiver.linked()) == 2
+        receiver.delay = 0.5
         receiver.wait_until_linked(4)
 
     def test_half_a_file_is_not_linked(self, receiver: StorescpReceiver, series: list[Path]) -> None:
