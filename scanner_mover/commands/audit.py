@@ -9,11 +9,19 @@ from scanner_mover.config import Settings
 from scanner_mover.display.output import printing, say
 from scanner_mover.errors import ExitStatus, UnusableError, UsageError, reason
 from scanner_mover.scanner.advice import advice
-from scanner_mover.site.folders import DataFolders
+from scanner_mover.site.folders import DataFolders, ServerFolders
 from scanner_mover.transfer.audit import AuditedStudy, audit, closed_studies, request_again
 
 
-def run(settings: Settings, *, since: str | None, request: bool, as_json: bool) -> int:
+def run(
+    settings: Settings,
+    server: ServerFolders,
+    *,
+    since: str | None,
+    request: bool,
+    as_json: bool,
+    file: str | None,
+) -> int:
     """Audit, print, and with REQUEST put back those of which images are missing; gives the exit status."""
     folders = DataFolders(settings.data_dir)
     studies = audit(settings, closed_studies(folders, _since(since)))

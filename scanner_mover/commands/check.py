@@ -1,23 +1,79 @@
-"""`scanner-mover status --check`: each line says ok, or what to do."""
+"""`scanner-mover status --check`: tests the set-up; each line says ok, or what to do."""
 
-import sys
+import os
+from collections.abc import Callable, Iterator
 
-from scanner_mover.commands.checks import check
-from scanner_mover.errors import ExitStatus
-from scanner_mover.site.folders import ServerFolders
+from rich.text import Text
+
+from scanner_mover import config
+from scanner_mover.commands import check_configuration, check_scanner, check_server
+from scanner_mover.commands.finding import Finding, Findings, Verdict, fix
+from scanner_mover.display.terminal import show
+from scanner_mover.errors import ConfigurationError, ExitStatus, ScannerMoverError, reason
+from scanner_mover.site.folders import DataFolders, ServerFolders
 from scanner_mover.text import printable
+
+_WORDS = {
+    Verdict.OK: Text("ok   ", style="green"),
+    Verdict.FIX: Text("fix: ", style="bold red"),
+    Verdict.NOT_TESTED: Text("not tested: ", style="yellow"),
+}
 
 
 def run(file: str, project: str, server: ServerFolders) -> int:
-    """Test the set-up and print each finding as it comes; gives 1 when anything needs attention."""
-    from rich.console import Console
-    from rich.text import Text
+    """Test the set-up and print each finding as it comes, and a sentence at the end.
 
-    console = Console(highlight=False, soft_wrap=True)
-    attention = False
+    Gives exit status 1 when anything needs attention. Raises UnusableError when standard output cannot be written.
+    """
+    to_fix = 0
     for finding in check(file, project, server):
-        attention = attention or not finding.ok
-        word = Text("ok   ", style="green") if finding.ok else Text("fix: ", style="bold red")
-        console.print(Text.assemble(word, printable(finding.text)))
-        sys.stdout.flush()
-    return ExitStatus.ATTENTION if attention else ExitStatus.OK
+        to_fix += finding.verdict is Verdict.FIX
+        show(Text.assemble(_WORDS[finding.verdict], printable(finding.text)), soft_wrap=True)
+    things = "1 thing" if to_fix == 1 else f"{to_fix} things"
+    last = Text(f"{things} to fix", "bold red") if to_fix else Text("ready: nothing to fix", "bold green")
+    show(last, soft_wrap=True)
+    return ExitStatus.ATTENTION if to_fix else ExitStatus.OK
+
+
+def check(file: str, project: str, server: ServerFolders) -> Findings:
+    """Test the set-up of PROJECT in the configuration FILE, one finding after the other."""
+    try:
+        settings = config.load(file, project)
+    except ConfigurationError as error:
+        yield fix(str(error))
+        yield from check_configuration.only_in_pcgc(file, project)
+        return
+    folders = DataFolders(settings.data_dir)
+    checks: list[Callable[[], Findings]] = [
+        lambda: check_configuration.values(settings),
+        lambda: check_configuration.hooks(settings),
+        lambda: check_configuration.other_projects(settings),
+        lambda: check_scanner.tools(settings),
+        lambda: check_server.switch(settings, folders),
+        lambda: check_server.script(os.path.dirname(server.pids)),
+        lambda: check_server.folders(settings, folders, server),
+        lambda: check_server.owners(settings, folders, server),
+        lambda: check_server.disk(settings, folders),
+        lambda: check_server.clock(server),
+        lambda: check_server.passes(settings, server),
+        lambda: check_scanner.port(settings),
+        lambda: check_scanner.scanner(settings),
+        check_scanner.sending,
+    ]
+    yield from _all(checks)
+
+
+def _all(checks: list[Callable[[], Findings]]) -> Iterator[Finding]:
+    """The findings of CHECKS. What is wrong with a tool is said once, not by each check that needs it."""
+    said = set()
+    for one in checks:
+        try:
+            for finding in one():
+                said.add(finding.text)
+                yield finding
+        except ScannerMoverError as error:
+            if str(error) not in said:
+                said.add(str(error))
+                yield fix(str(error))
+        except OSError as error:
+            yield fix(f"{error.filename or 'the set-up'} cannot be tested: {reason(error)}")

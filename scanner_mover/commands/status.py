@@ -1,16 +1,15 @@
 """`scanner-mover status`: where everything stands, for the person on call and for monitoring."""
 
-import json
 import os
 import sys
 
 from scanner_mover import config
 from scanner_mover.arguments import StatusOptions
 from scanner_mover.commands.error_handler import command
-from scanner_mover.display.output import printing, say
+from scanner_mover.display.output import json_line, put, say
 from scanner_mover.errors import ExitStatus, UsageError
 from scanner_mover.site.folders import ServerFolders, find_server_dir
-from scanner_mover.transfer.overview import look
+from scanner_mover.transfer.overview import Overview, look
 
 
 def run(options: StatusOptions, program: str) -> int:
@@ -19,10 +18,7 @@ def run(options: StatusOptions, program: str) -> int:
 
 
 def _run(options: StatusOptions, program: str) -> int:
-    if (options.since is not None or options.request) and not options.audit:
-        raise UsageError("--since and --request belong to --audit")
-    if sum((options.json and not options.audit, options.prometheus, options.check, options.audit)) > 1:
-        raise UsageError("of --json, --prometheus, --check and --audit only one can be shown (--audit also as --json)")
+    _check(options)
     project = config.project_name(options.project)
     server = ServerFolders(os.path.abspath(options.server_dir or find_server_dir(program, os.environ)), project)
     file = config.file_to_use(options.config)
@@ -34,28 +30,58 @@ def _run(options: StatusOptions, program: str) -> int:
     if options.audit:
         from scanner_mover.commands import audit
 
-        return audit.run(settings, since=options.since, request=options.request, as_json=options.json)
+        return audit.run(
+            settings, server, since=options.since, request=options.request, as_json=options.json, file=options.output
+        )
     overview = look(settings, server)
     for problem in overview.problems:
         say(problem)
-    with printing():
-        if options.json:
-            print(json.dumps(overview.to_json()))
-        elif options.prometheus:
-            from scanner_mover.display.prometheus import metrics
+    _show(overview, options)
+    return _age(overview, options.max_age_seconds)
 
-            print(metrics(overview), end="")
-        elif sys.stdout.isatty():
-            from scanner_mover.display.tables import show_overview
 
-            show_overview(overview)
-        elif options.max_age_seconds is None:
-            from scanner_mover.display.plain import table
+def _check(options: StatusOptions) -> None:
+    """Raises UsageError for options that do not go together."""
+    if (options.since is not None or options.request) and not options.audit:
+        raise UsageError("--since and --request belong to --audit")
+    forms = (options.json and not options.audit, options.prometheus, options.html, options.check, options.audit)
+    if sum(forms) > 1:
+        raise UsageError(
+            "of --json, --prometheus, --html, --check and --audit only one can be shown (--audit also as --json)"
+        )
+    if options.output is not None and (options.check or not options.output):
+        raise UsageError("--output takes the name of a file, and is not for --check")
 
-            print("\n".join(table(overview)))
-    age, most = overview.last_pass_age_seconds, options.max_age_seconds
-    # A pass that is running now may take longer than that: to end it for its health would end it again and again.
-    if most is not None and not overview.running and (age is None or age > most):
-        say("there never was a pass" if age is None else f"the last pass is {age:.0f} seconds old: does cron run us?")
-        return ExitStatus.ATTENTION
-    return ExitStatus.OK
+
+def _show(overview: Overview, options: StatusOptions) -> None:
+    """Print OVERVIEW in the form that was asked for. Raises UnusableError when it cannot be written."""
+    if options.json:
+        put(json_line(overview.to_json()), options.output)
+    elif options.prometheus:
+        from scanner_mover.display.prometheus import metrics
+
+        put(metrics(overview), options.output)
+    elif options.html:
+        from scanner_mover.display.html import page
+
+        put(page(overview), options.output)
+    elif options.output is None and sys.stdout.isatty():
+        from scanner_mover.display.status_screen import show_overview
+
+        show_overview(overview)
+    elif options.output is not None or options.max_age_seconds is None:
+        from scanner_mover.display.plain import table
+
+        put("".join(f"{line}\n" for line in table(overview)), options.output)
+
+
+def _age(overview: Overview, most: float | None) -> ExitStatus:
+    """Whether the last pass is older than MOST seconds, for health checks.
+
+    A pass that is running now may take longer: a health check that ends it would end it again and again.
+    """
+    age = overview.last_pass_age_seconds
+    if most is None or overview.running or (age is not None and age <= most):
+        return ExitStatus.OK
+    say("there never was a pass" if age is None else f"the last pass is {age:.0f} seconds old: does cron run us?")
+    return ExitStatus.ATTENTION

@@ -5,11 +5,11 @@ from types import TracebackType
 from typing import Self
 
 from rich import box
-from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from scanner_mover.display.terminal import bar, console
 from scanner_mover.scanner.progress import Watcher
 
 _BAR_WIDTH = 20
@@ -20,17 +20,17 @@ class _Series:
     def __init__(self) -> None:
         self.received = 0
         self.expected: int | None = None
-        self.state = ""
+        self.state = Text()
 
 
 class LiveTable(Watcher):
-    """Shows what a pass works on; gone at the end of the `with`, where the summary takes its place."""
+    """Shows what a pass works on. It is gone at the end of the `with`, where the summary takes its place."""
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], _Series] = {}
         self._pulled: _Series | None = None
         self._changing = threading.Lock()
-        self._live = Live(get_renderable=self._table, console=Console(), transient=True, refresh_per_second=8)
+        self._live = Live(get_renderable=self._table, console=console(), transient=True, refresh_per_second=8)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -48,13 +48,13 @@ class LiveTable(Watcher):
         with self._changing:
             series = self._series.setdefault((study_instance_uid, series_instance_uid), _Series())
             series.received, series.expected = received, expected
-            series.state = "[green]complete[/]" if complete else "[yellow]incomplete[/]"
+            series.state = Text("complete", "green") if complete else Text("incomplete", "yellow")
 
     def pulling(self, study_instance_uid: str, series_instance_uid: str) -> None:
         """A C-MOVE of a series begins."""
         with self._changing:
             self._pulled = self._series.setdefault((study_instance_uid, series_instance_uid), _Series())
-            self._pulled.state = "[cyan]pulling[/]"
+            self._pulled.state = Text("pulling", "cyan")
 
     def image(self) -> None:
         """One more image of the series that is pulled."""
@@ -70,9 +70,8 @@ class LiveTable(Watcher):
         table.add_column("", width=_BAR_WIDTH)
         table.add_column("", no_wrap=True)
         with self._changing:
-            shown = list(self._series.items())[-_MOST_ROWS:]
-            for (study, uid), series in shown:
+            for (study, uid), series in list(self._series.items())[-_MOST_ROWS:]:
                 total = "?" if series.expected is None else series.expected
-                bar = ProgressBar(total=series.expected or 1, completed=series.received, width=_BAR_WIDTH)
-                table.add_row(study, uid, f"{series.received} of {total}", bar, series.state)
+                images = f"{series.received} of {total}"
+                table.add_row(study, uid, images, bar(series.received, series.expected, _BAR_WIDTH), series.state)
         return table

@@ -4,24 +4,28 @@ import time
 
 from scanner_mover import clock
 from scanner_mover.text import printable
-from scanner_mover.transfer.overview import Overview, RequestStatus
+from scanner_mover.transfer.overview import FailedRequest, Overview, RequestStatus
 from scanner_mover.transfer.report import StudyReport
 
-COLUMNS = ("study", "age", "procedure", "series", "images", "state", "last")
+COLUMNS = ("study", "age", "procedure", "series", "images", "state", "waits for", "last")
+FAILED_COLUMNS = ("failed in the last 7 days", "at", "why")
 
 
 def head(overview: Overview) -> list[str]:
-    """The lines above the table."""
+    """The lines above the table; `attention` gives those that stand below them."""
     switch = {True: "on", False: "off", None: "not known"}[overview.enabled]
     lines = [f"{overview.project}: switched {switch}{', a pass is running now' if overview.running else ''}"]
     lines.append(last_pass(overview))
-    if overview.state.fault:
-        lines.append(overview.state.fault)
     for name, closed in (("finished", overview.finished), ("failed", overview.failed)):
         lines.append(f"{name}: {closed.today} today, {closed.in_all} in all")
     if not overview.requests:
         lines.append("no study is requested")
     return [printable(line) for line in lines]
+
+
+def fault(overview: Overview) -> str | None:
+    """The fault that the last pass found, None while all is well."""
+    return printable(overview.state.fault) if overview.state.fault else None
 
 
 def last_pass(overview: Overview) -> str:
@@ -42,7 +46,29 @@ def cells(request: RequestStatus) -> tuple[str, ...]:
         f"{sum(one.complete for one in report.series)} of {len(report.series)}",
         images(report),
         report.outcome,
-        f"{request.event} ({when(request.event_at)})" if request.event else "not looked at yet",
+        waits_for(request),
+        f"{request.event} ({when(request.event_at)})" if request.event else "-",
+    )
+    return tuple(map(printable, texts))
+
+
+def waits_for(request: RequestStatus) -> str:
+    """What a request waits for, with the time of the next try."""
+    waiting = request.waiting
+    if waiting.next_try is None:
+        return waiting.text or "-"
+    time_of_day = when(clock.iso(waiting.next_try))
+    if time_of_day in waiting.text:
+        return waiting.text
+    return f"{waiting.text}, next try {time_of_day}" if waiting.text else f"next try {time_of_day}"
+
+
+def failed_cells(failed: FailedRequest) -> tuple[str, ...]:
+    """One failed request, a cell for each of FAILED_COLUMNS."""
+    texts = (
+        failed.study_instance_uid,
+        when(clock.iso(failed.failed_at)),
+        failed.reason or "not closed by this program",
     )
     return tuple(map(printable, texts))
 
@@ -74,8 +100,16 @@ def age_in_words(seconds: float) -> str:
 
 def table(overview: Overview) -> list[str]:
     """All of it as lines of plain text, in columns."""
-    rows = [COLUMNS, *map(cells, overview.requests)] if overview.requests else []
+    problem = fault(overview)
+    lines = [*head(overview), *([] if problem is None else [problem])]
+    if overview.failed_requests:
+        lines += _columns([FAILED_COLUMNS, *map(failed_cells, overview.failed_requests)])
+    if overview.requests:
+        lines += _columns([COLUMNS, *map(cells, overview.requests)])
+    return lines
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
     # The last column needs no padding.
     widths = [*[max(map(len, column)) for column in zip(*rows, strict=True)][:-1], 0]
-    padded = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [*head(overview), *padded]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,4 +1,4 @@
-"""Where everything stands: from the folders and the state file alone, without asking a scanner or taking a lock."""
+"""Where everything stands, from the folders, the state file and the ledger: no scanner is asked, no lock is taken."""
 
 import contextlib
 import datetime
@@ -7,13 +7,20 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from scanner_mover import clock
 from scanner_mover.config import Settings
+from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError
+from scanner_mover.rules import Outcome
 from scanner_mover.site import requests, state
+from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on
+from scanner_mover.site.requests import Request
 from scanner_mover.site.state import State
 from scanner_mover.transfer.history import StudyKnowledge, from_json
 from scanner_mover.transfer.report import SeriesReport, StudyReport
+
+_FAILED_SHOWN_SECONDS = 7 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -25,28 +32,86 @@ class Closed:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """What a request waits for: the word of the contract, words for people, and the time of the next try.
+
+    `next_try` is in seconds of the epoch, None when there is none. `stuck` are the UIDs of the series of which several
+    attempts brought nothing (R31).
+    """
+
+    waits_for: str = "nothing"
+    text: str = ""
+    next_try: float | None = None
+    stuck: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class RequestStatus:
-    """One request: as in the report of the last pass, its age in seconds, and what happened last and when."""
+    """One request: as in the report of the last pass, its time and age in seconds, what happened last and when."""
 
     report: StudyReport
+    requested_at: float
     age_seconds: float
+    waiting: Waiting
     event: str
     event_at: str
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody must look at it."""
+        return bool(self.waiting.stuck) or self.report.outcome in (Outcome.ERROR.value, Outcome.FAILED.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of one request."""
+        next_try = self.waiting.next_try
+        return {
+            **self.report.to_json(),
+            "age_seconds": round(self.age_seconds, 1),
+            "waits_for": self.waiting.waits_for,
+            "next_try": None if next_try is None else clock.iso(next_try),
+            "stuck": list(self.waiting.stuck),
+        }
+
+
+@dataclass(frozen=True)
+class FailedRequest:
+    """A request that failed in the last 7 days (R38), in seconds of the epoch; no reason: we did not close it."""
+
+    study_instance_uid: str
+    failed_at: float
+    reason: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of one failed request."""
+        return {"study": self.study_instance_uid, "failed_at": clock.iso(self.failed_at), "reason": self.reason}
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Where one project stands; `running` is None where the kernel's list of locks cannot tell."""
+    """Where one project stands.
+
+    `running` is None where the kernel's list of locks cannot tell. `last_pass_at` is in seconds of the epoch.
+    `requests` begin with those that need attention, then the oldest ones; `failed_requests` with the last one.
+    """
 
     project: str
     enabled: bool | None
     running: bool | None
     state: State
-    last_pass_age_seconds: float | None
+    last_pass_at: float | None
+    looked_at: float
     requests: tuple[RequestStatus, ...]
+    free_bytes: int | None
+    reserve_bytes: int
     finished: Closed
     failed: Closed
+    failed_requests: tuple[FailedRequest, ...]
     problems: tuple[str, ...]
+
+    @property
+    def last_pass_age_seconds(self) -> float | None:
+        """Seconds since the last pass began; None when that is not known."""
+        return None if self.last_pass_at is None else max(0.0, self.looked_at - self.last_pass_at)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of `status`."""
@@ -56,16 +121,15 @@ class Overview:
             "enabled": self.enabled,
             "running": self.running,
             "last_pass": {"started": last.started, "seconds": last.seconds, "exit_status": last.exit_status},
-            "requests": [
-                {**request.report.to_json(), "age_seconds": round(request.age_seconds, 1)} for request in self.requests
-            ],
+            "requests": [request.to_json() for request in self.requests],
+            "failed_requests": [failed.to_json() for failed in self.failed_requests],
             "finished": self.finished.in_all,
             "failed": self.failed.in_all,
         }
 
 
 def look(settings: Settings, server: ServerFolders) -> Overview:
-    """Look at the project of SETTINGS."""
+    """Look at the project of SETTINGS. What cannot be read is named in `problems`."""
     folders = DataFolders(settings.data_dir)
     problems: list[str] = []
     known, problem = state.load(server.state)
@@ -79,21 +143,20 @@ def look(settings: Settings, server: ServerFolders) -> Overview:
     scanned = requests.scan(folders.active_scans)
     problems += scanned.unreadable
     now = time.time()
-    looked_at = []
-    for request in scanned.requests:
-        knowledge = from_json(known.requests.get(request.study_instance_uid)) or StudyKnowledge()
-        age = max(0.0, now - request.modified)
-        report = _report(request.study_instance_uid, knowledge)
-        looked_at.append(RequestStatus(report, age, knowledge.event, knowledge.event_at))
+    statuses = [_request(request, known, now) for request in scanned.requests]
     return Overview(
         project=settings.project,
         enabled=enabled,
         running=is_locked(server.lock),
         state=known,
-        last_pass_age_seconds=_age(known.started, now),
-        requests=tuple(looked_at),
-        finished=_closed(folders.finished_scans),
-        failed=_closed(folders.failed_scans),
+        last_pass_at=_epoch(known.started),
+        looked_at=now,
+        requests=tuple(sorted(statuses, key=lambda request: not request.needs_attention)),
+        free_bytes=_free_bytes(folders),
+        reserve_bytes=settings.reserve_bytes,
+        finished=_closed(folders.finished_scans, now),
+        failed=_closed(folders.failed_scans, now),
+        failed_requests=_failed_requests(folders, now),
         problems=tuple(problems),
     )
 
@@ -119,29 +182,78 @@ def is_locked(path: str) -> bool | None:
     return None if any(place.endswith(f":{lock.st_ino}") for place in held) else False
 
 
-def _report(study_instance_uid: str, knowledge: StudyKnowledge) -> StudyReport:
+def _request(request: Request, known: State, now: float) -> RequestStatus:
+    history = from_json(known.requests.get(request.study_instance_uid))
+    age = max(0.0, now - request.modified)
+    waiting = _waiting(history)
+    history = history or StudyKnowledge()
+    report = _report(request.study_instance_uid, history)
+    return RequestStatus(report, now - age, age, waiting, history.event, history.event_at)
+
+
+def _waiting(history: StudyKnowledge | None) -> Waiting:
+    """What a request waits for, by what is remembered of it; None: no pass has looked at it."""
+    if history is None:
+        return Waiting("nothing", "not looked at yet")
+    stuck = [uid for uid, one in history.series.items() if getattr(one, "stuck", False)]
+    return Waiting(
+        waits_for=getattr(history, "waits_for", "nothing"),
+        text=getattr(history, "waits_text", "") or history.error or "",
+        next_try=getattr(history, "next_try", None),
+        stuck=tuple(sorted(stuck, key=_in_order)),
+    )
+
+
+def _report(study_instance_uid: str, history: StudyKnowledge) -> StudyReport:
     series = tuple(
         SeriesReport(uid, one.expected, one.received, one.complete, one.pulled, one.error)
-        for uid, one in knowledge.series.items()
+        for uid, one in sorted(history.series.items(), key=lambda item: _in_order(item[0]))
     )
-    return StudyReport(study_instance_uid, knowledge.outcome, series, knowledge.procedure, knowledge.error)
+    return StudyReport(study_instance_uid, history.outcome, series, history.procedure, history.error)
 
 
-def _age(started: str | None, now: float) -> float | None:
+def _in_order(uid: str) -> tuple[int, ...]:
+    """The order of UIDs in which `.10` comes after `.9`."""
+    return tuple(map(int, uid.split("."))) if is_uid(uid) else ()
+
+
+def _free_bytes(folders: DataFolders) -> int | None:
+    """The free space for images; None when it cannot be measured."""
+    if os.path.isdir(folders.data_dir):
+        with contextlib.suppress(UnusableError):
+            return free_bytes(folders.raw)
+    return None
+
+
+def _epoch(started: str | None) -> float | None:
+    """The time STARTED, ISO 8601, in seconds of the epoch; None for what is no time."""
     try:
-        return max(0.0, now - datetime.datetime.fromisoformat(started).timestamp()) if started else None
-    except ValueError:
+        return datetime.datetime.fromisoformat(started).timestamp() if started else None
+    except (ValueError, OverflowError):
         return None
 
 
-def _closed(folder: str) -> Closed:
-    """Requests are moved by rename, which leaves their own time and sets the inode's: that is when it was closed."""
-    today = time.mktime((*time.localtime()[:3], 0, 0, 0, 0, 0, -1))
-    in_all = of_today = 0
+def _closed_at(folder: str) -> dict[str, float]:
+    """The requests in FOLDER and when each was closed: a rename leaves a file's own time and sets the inode's."""
+    found = {}
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
                 if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
-                    in_all += 1
-                    of_today += entry.stat(follow_symlinks=False).st_ctime >= today
-    return Closed(in_all, of_today)
+                    found[entry.name] = entry.stat(follow_symlinks=False).st_ctime
+    return found
+
+
+def _closed(folder: str, now: float) -> Closed:
+    today = time.mktime((*time.localtime(now)[:3], 0, 0, 0, 0, 0, -1))
+    times = _closed_at(folder).values()
+    return Closed(len(times), sum(one >= today for one in times))
+
+
+def _failed_requests(folders: DataFolders, now: float) -> tuple[FailedRequest, ...]:
+    failed = [
+        FailedRequest(uid, at, None)
+        for uid, at in _closed_at(folders.failed_scans).items()
+        if is_uid(uid) and at >= now - _FAILED_SHOWN_SECONDS
+    ]
+    return tuple(sorted(failed, key=lambda one: -one.failed_at))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from pynetdicom import evt
 
 from tests.support.objects import uid
 from tests.support.ports import free_port
@@ -26,10 +27,11 @@ NOBODY = pwd.getpwnam("nobody")
 
 
 class Found(NamedTuple):
-    """What a check said: the lines that begin with ok and with fix, without these words; its exit status."""
+    """What a check said: the lines that begin with ok, fix and not tested, without these words; its exit status."""
 
     ok: list[str]
     fix: list[str]
+    not_tested: list[str]
     exit_status: int
 
     def only(self, pattern: str) -> None:
@@ -48,16 +50,19 @@ class Found(NamedTuple):
 
 def parse(done: "subprocess.CompletedProcess[str]") -> Found:
     assert done.stderr == "", done.stderr
-    lines = done.stdout.splitlines()
+    *lines, last = done.stdout.splitlines()
     assert lines
     for line in lines:
-        assert re.match(r"ok {3}\S|fix: \S", line), line
+        assert re.match(r"ok {3}\S|fix: \S|not tested: \S", line), line
     found = Found(
         [line[5:] for line in lines if line.startswith("ok ")],
         [line[5:] for line in lines if line.startswith("fix: ")],
+        [line.removeprefix("not tested: ") for line in lines if line.startswith("not tested: ")],
         done.returncode,
     )
     assert found.exit_status == (1 if found.fix else 0), found
+    number = len(found.fix)
+    assert last == (f"{number} thing{'s' if number > 1 else ''} to fix" if number else "ready: nothing to fix")
     return found
 
 
@@ -132,6 +137,7 @@ def test_a_sound_set_up_has_nothing_to_fix(site):
 
 def test_a_sound_set_up_with_a_receiver_beside_it(tmp_path, scanner):
     site = Site(tmp_path / "site", scanner_port=scanner.port)
+    site.switch(b"110\n")
     assert site.move().returncode == 0
     with StorescpReceiver(tmp_path, site.data, port=site.receive_port):
         found = check(site)
@@ -342,6 +348,64 @@ def test_a_clock_that_differs_from_that_of_the_log_folder_is_named(site, clock):
     assert re.search(r"by -?3(59|60)\d seconds", line)
 
 
+# What the site's other programs, and updates, leave behind
+
+
+def test_R42_a_script_in_the_old_place_is_named_and_a_link_to_us_is_not(site):
+    place = site.server / "bin" / "moveFromScanner.sh"
+    place.parent.mkdir()
+    place.write_text("#!/bin/bash\n# the old script\n")
+    line = check(site).named(r"bin/moveFromScanner\.sh is not a link to this program")
+    command = shlex.split(line.rpartition(": ")[2])
+    assert command == ["ln", "-sf", str(BIN / "moveFromScanner.sh"), str(place)]
+    subprocess.run(command, check=True)
+    found = check(site)
+    assert found.fix == []
+    assert f"{place} is this program" in found.ok
+
+
+def test_R42_a_link_that_leads_nowhere_is_named(site):
+    place = site.server / "bin" / "moveFromScanner.sh"
+    place.parent.mkdir()
+    place.symlink_to(site.root / "uninstalled")
+    check(site).only("is not a link to this program")
+
+
+def test_R6_only_the_old_switch_is_there(site):
+    (site.data / "config" / "enabled").rename(site.data / "enabled")
+    line = check(site).named("only the old one is there")
+    subprocess.run(shlex.split(line.rpartition(": ")[2]), check=True)
+    assert check(site).fix == []
+
+
+@pytest.mark.parametrize(("content", "wrong"), [(b"01", True), (b"010\n", True), (b"11", False), (b"1", False)])
+def test_R6_a_receiver_that_is_switched_off_is_named_where_another_program_receives(site, content, wrong):
+    site.switch(content)
+    assert check(site).fix == []
+    site.config(receive=False)
+    assert bool([line for line in check(site).fix if "the first byte of" in line]) == wrong
+
+
+def test_hooks_run_only_if_nobody_else_may_write_the_configuration(site):
+    site.config(on_failed=["true", "a b"])
+    found = check(site)
+    assert found.fix == []
+    assert "the hooks on_failed may run" in found.ok
+    assert "on_failed is true 'a b' (SCANNER_MOVER.on_failed)" in found.ok
+    site.config_file.chmod(0o666)
+    line = check(site).named("no hook runs")
+    subprocess.run(shlex.split(line.rpartition(": ")[2]), check=True)
+    assert check(site).fix == []
+    if os.geteuid() == 0:
+        os.chown(site.config_file, NOBODY.pw_uid, -1)
+        assert "must belong to root" in check(site).named("no hook runs")
+
+
+def test_a_hook_that_is_no_program_is_named(site):
+    site.config(on_fault=["/no/such/hook"])
+    check(site).only(r"^on_fault: /no/such/hook is no program")
+
+
 # Passes
 
 
@@ -394,6 +458,36 @@ def test_a_silent_scanner_is_named(site, scanner):
     check(site).only("C-FIND")
 
 
+class OneAtATime(ScriptedScanner):
+    """Rejects each second association, as one that has not closed the one before it yet (PS3.8 table 9-21)."""
+
+    def _on_request(self, event: evt.Event) -> None:
+        self.script.reject = (2, 3, 2) if self.associations % 2 == 0 else False
+        super()._on_request(event)
+
+
+def test_a_scanner_that_stays_busy_is_no_fault_and_said(site, scanner):
+    scanner.script.reject = (2, 3, 2)
+    found = check(site)
+    assert found.fix == []
+    busy = [line for line in found.not_tested if "busy" in line]
+    assert [line.partition(":")[0] for line in busy] == ["C-ECHO", "C-FIND"]
+
+
+def test_a_scanner_that_takes_one_association_at_a_time_is_asked_again(site, scanner):
+    """It still holds the first one when the second comes: busy for now, and then it answers."""
+    scanner.stop()
+    with OneAtATime(port=scanner.port):
+        found = check(site)
+    assert found.fix == []
+    assert "the scanner answers a C-ECHO" in found.ok
+    assert "the scanner answers a C-FIND" in found.ok
+
+
+def test_what_only_a_retrieve_can_show_is_said(site):
+    assert check(site).not_tested == ["whether the scanner sends to us; try move --study UID"]
+
+
 def test_a_port_that_another_program_has_is_named(site):
     with socket.create_server(("0.0.0.0", site.receive_port)):
         check(site).only(f"another program listens on DICOMPORT {site.receive_port}")
@@ -401,6 +495,7 @@ def test_a_port_that_another_program_has_is_named(site):
 
 def test_a_port_on_which_nobody_listens_is_named(site):
     site.config(receive=False)
+    site.switch(b"110\n")
     check(site).only(f"nothing listens on DICOMPORT {site.receive_port}")
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import shutil
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -9,12 +11,14 @@ from hypothesis import strategies as st
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from scanner_mover import __version__
 from scanner_mover.display.prometheus import metrics
 from scanner_mover.site.state import State
-from scanner_mover.transfer.overview import Closed, Overview, RequestStatus
+from scanner_mover.transfer.overview import Closed, FailedRequest, Overview, RequestStatus, Waiting
 from scanner_mover.transfer.report import StudyReport
 
 NUMBERS = st.floats(0, 1e12, allow_nan=False) | st.none()
+NOW = 1_800_000_000.0
 OUTCOMES = ("finished", "failed", "waiting", "error")
 
 
@@ -24,17 +28,22 @@ def overview(**changes: object) -> Overview:
         enabled=True,
         running=False,
         state=State(),
-        last_pass_age_seconds=None,
+        last_pass_at=None,
+        looked_at=NOW,
         requests=(),
+        free_bytes=5 << 30,
+        reserve_bytes=1 << 30,
         finished=Closed(7, 2),
         failed=Closed(3, 1),
+        failed_requests=(),
         problems=(),
     )
     return dataclasses.replace(whole, **changes)
 
 
-def request(outcome: str, age_seconds: float) -> RequestStatus:
-    return RequestStatus(StudyReport("1.2.3", outcome, (), "unknown", None), age_seconds, "", "")
+def request(outcome: str, age_seconds: float, stuck: tuple[str, ...] = ()) -> RequestStatus:
+    report = StudyReport("1.2.3", outcome, (), "unknown", None)
+    return RequestStatus(report, NOW - age_seconds, age_seconds, Waiting(stuck=stuck), "", "")
 
 
 def parsed(text: str) -> dict[str, Metric]:
@@ -68,22 +77,35 @@ def value(text: str, name: str, **labels: str) -> float:
 def test_what_one_would_alert_on_is_there():
     state = State()
     state.seconds, state.exit_status, state.failed_pulls, state.images_received = 1.25, 5, 4, 12345678901
+    state.moves_sent, state.fruitless_moves = 17, 6  # type: ignore[attr-defined]
     text = metrics(
         overview(
             running=True,
             enabled=False,
             state=state,
-            last_pass_age_seconds=61.5,
-            requests=(request("waiting", 10), request("error", 7200.5), request("waiting", 30)),
+            last_pass_at=NOW - 61.5,
+            requests=(
+                request("waiting", 10, ("1.2", "1.3")),
+                request("error", 7200.5, ("1.4",)),
+                request("waiting", 30),
+            ),
+            failed_requests=(FailedRequest("1.2.3", NOW, None), FailedRequest("1.2.4", NOW, "2 of 6 images missing")),
         )
     )
     assert value(text, "enabled", project="ABCD") == 0
     assert value(text, "running") == 1
-    assert value(text, "last_pass_age_seconds") == 61.5
+    assert value(text, "last_pass_timestamp_seconds") == NOW - 61.5
     assert value(text, "last_pass_duration_seconds") == 1.25
     assert value(text, "last_pass_exit_status") == 5
     assert [value(text, "requests", state=one) for one in OUTCOMES] == [0, 0, 2, 1]
-    assert value(text, "oldest_request_age_seconds") == 7200.5
+    assert value(text, "oldest_request_timestamp_seconds") == NOW - 7200.5
+    assert value(text, "stuck_series") == 3
+    assert value(text, "failed_requests") == 2
+    assert value(text, "moves_sent_total") == 17
+    assert value(text, "fruitless_moves_total") == 6
+    assert value(text, "free_bytes") == 5 << 30
+    assert value(text, "reserve_bytes") == 1 << 30
+    assert value(text, "build_info", version=__version__) == 1
     assert value(text, "finished_scans") == 7
     assert value(text, "failed_scans") == 3
     assert value(text, "failed_pulls_total") == 4
@@ -91,11 +113,18 @@ def test_what_one_would_alert_on_is_there():
 
 
 def test_what_is_not_known_is_left_out_and_nothing_is_zero_instead():
-    text = metrics(overview(enabled=None, running=None))
+    text = metrics(overview(enabled=None, running=None, free_bytes=None))
     names = parsed(text)
-    for name in ("enabled", "running", "last_pass_age_seconds", "last_pass_duration_seconds", "last_pass_exit_status"):
+    assert "scanner_mover_free_bytes" not in names
+    assert "scanner_mover_oldest_request_timestamp_seconds" not in names
+    for name in (
+        "enabled",
+        "running",
+        "last_pass_timestamp_seconds",
+        "last_pass_duration_seconds",
+        "last_pass_exit_status",
+    ):
         assert f"scanner_mover_{name}" not in names
-    assert value(text, "oldest_request_age_seconds") == 0
     assert value(text, "requests", state="waiting") == 0
 
 
@@ -125,14 +154,25 @@ def test_everything_can_be_parsed_back(project, requests, age, running, images):
             project=project,
             running=running,
             state=state,
-            last_pass_age_seconds=age,
+            last_pass_at=age,
             requests=tuple(request(*one) for one in requests),
         )
     )
     parsed(text)
     if age is not None:
-        assert math.isclose(value(text, "last_pass_age_seconds"), age, rel_tol=1e-12)
-    oldest = max((one[1] for one in requests), default=0)
-    assert math.isclose(value(text, "oldest_request_age_seconds"), oldest, rel_tol=1e-12)
+        assert math.isclose(value(text, "last_pass_timestamp_seconds"), age, rel_tol=1e-12)
+    if requests:
+        oldest = min(NOW - one[1] for one in requests)
+        assert math.isclose(value(text, "oldest_request_timestamp_seconds"), oldest, rel_tol=1e-12)
     assert sum(value(text, "requests", state=one) for one in OUTCOMES) == len(requests)
     assert math.isclose(value(text, "images_received_total"), images, rel_tol=1e-12)
+
+
+def test_promtool_has_nothing_to_say_of_them():
+    """The linter of the Debian package `prometheus`: names, units, help and types as its authors want them."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool (Debian package prometheus) is not installed")
+    text = metrics(overview(last_pass_at=NOW - 5, requests=(request("error", 10, ("1.2",)),)))
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from scanner_mover import config
+from scanner_mover.display.html import page
 from scanner_mover.display.plain import age_in_words, table
 from scanner_mover.display.prometheus import metrics
 from scanner_mover.site.folders import ServerFolders
@@ -46,6 +47,7 @@ def all_forms(site: Site) -> Overview:
     overview = seen(site)
     json.dumps(overview.to_json(), allow_nan=False)
     list(text_string_to_metric_families(metrics(overview)))
+    assert page(overview).endswith("</html>\n")
     assert "\x1b" not in shown(overview)
     return overview
 
@@ -77,13 +79,25 @@ def test_without_a_pass_everything_is_said_all_the_same(site):
         "enabled": True,
         "running": False,
         "last_pass": NOTHING,
-        "requests": [{"study": STUDY, "outcome": "waiting", "series": [], "procedure": "unknown", "error": None}],
+        "requests": [
+            {
+                "study": STUDY,
+                "outcome": "waiting",
+                "series": [],
+                "procedure": "unknown",
+                "error": None,
+                "waits_for": "nothing",
+                "next_try": None,
+                "stuck": [],
+            }
+        ],
+        "failed_requests": [],
         "finished": 0,
         "failed": 0,
     }
     assert overview.problems == ()
     assert "there was no pass yet" in shown(overview)
-    assert "notlookedatyet" in _column(shown(overview))
+    assert "not looked at yet" in shown(overview)
 
 
 def test_what_the_last_pass_knew_is_shown(site):
