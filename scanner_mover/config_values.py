@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from scanner_mover.errors import ConfigurationError
+from scanner_mover.files import absolute
 
 _BLANKS = " \t\r\n\f\v"
 # DCMTK's tools take a word that begins with `-` for an option and one that begins with `@` for a file of options.
@@ -82,7 +83,7 @@ def data_dir(where: Place, keys: dict[str, Any], default: str | None) -> str:
     path = text(where, keys, "DATADIR")
     if "\0" in path:
         raise where.error("DATADIR", "is not the name of a folder")
-    return os.path.abspath(path)
+    return absolute(path)
 
 
 def host(where: Place, keys: dict[str, Any]) -> str:
@@ -245,7 +246,7 @@ def _file(where: Place, keys: dict[str, Any], key: str) -> str:
 
 def _beside(file: str, path: str) -> str:
     """The absolute path, which no tool takes for an option; a relative PATH begins at the folder of FILE."""
-    return os.path.join(os.path.dirname(os.path.abspath(file)), path)
+    return os.path.join(os.path.dirname(absolute(file)), path)
 
 
 OPTIONS: dict[str, Callable[[Place, str, Any], Any]] = {

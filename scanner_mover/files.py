@@ -10,9 +10,24 @@ import stat
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO, NamedTuple
 
+from scanner_mover.errors import UnusableError
+
 # A UID of at least three groups with other word characters around it: `MPPS.1.2.3`, `1.2.3.dcm`.
 _WORD_WITH_UID = re.compile(r"(?:[A-Za-z]+[._-]?)?[0-2](?:\.[0-9]+){2,}(?:[._-]?[A-Za-z]+)?", re.ASCII)
 _MOST_NAME = 100
+
+
+def absolute(path: str) -> str:
+    """PATH as an absolute one, from the working folder on.
+
+    Raises UnusableError for a relative one when the working folder was removed.
+    """
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise UnusableError(
+            f"{path} is relative to a working folder that was removed: change to another, or give absolute paths"
+        ) from None
 
 
 def open_descriptor(

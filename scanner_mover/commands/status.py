@@ -20,7 +20,7 @@ def run(options: StatusOptions, program: str) -> int:
 def _run(options: StatusOptions, program: str) -> int:
     _check(options)
     project = config.project_name(options.project)
-    server = ServerFolders(os.path.abspath(options.server_dir or find_server_dir(program, os.environ)), project)
+    server = ServerFolders(find_server_dir(program, os.environ, options.server_dir), project)
     file = config.file_to_use(options.config)
     if options.check:
         from scanner_mover.commands import check

@@ -1,6 +1,6 @@
-"""Where everything lies below DATADIR and SERVERDIR (R5, R6).
+"""Where everything lies below DATADIR and SERVERDIR (R5), and the switch (R6, R7).
 
-A plain module: every pass needs it, also the one that has nothing to do.
+A plain module: every pass needs it, also one with nothing to do.
 """
 
 import contextlib
@@ -9,21 +9,24 @@ from collections.abc import Mapping
 
 from scanner_mover.config import DEFAULT_PROJECT
 from scanner_mover.errors import UnusableError, reason
-from scanner_mover.files import open_regular
+from scanner_mover.files import absolute, open_regular
 
 DEFAULT_SERVER_DIR = "/var/www/html/server"
 
 
-def find_server_dir(program: str, environ: Mapping[str, str]) -> str:
-    """The reference's SERVERDIR for the PROGRAM that was called: the parent of the folder that it lies in.
+def find_server_dir(program: str, environ: Mapping[str, str], given: str | None = None) -> str:
+    """The reference's SERVERDIR, as an absolute path (R5).
 
-    `$SERVERDIR` wins. Else the link that PROGRAM may be is followed one link at a time, and the first whose folder's
-    parent holds `logs/` or `.pids/` counts: a link in the script's old place finds the script's own folders.
+    GIVEN on the command line wins, then `$SERVERDIR` in ENVIRON. Otherwise it is the parent of the folder in which
+    PROGRAM lies, the path that we were called by. If that is a link, it is followed one link at a time, and the first
+    parent that holds `logs/` or `.pids/` counts: a link in the script's old place finds the script's own folders.
+
+    Raises UnusableError when it is relative and the working folder was removed.
     """
-    given = environ.get("SERVERDIR")
+    given = given or environ.get("SERVERDIR")
     if given:
-        return os.path.abspath(given)
-    path = os.path.abspath(program)
+        return absolute(given)
+    path = absolute(program)
     for _ in range(40):  # the kernel's own limit for links
         parent = os.path.dirname(os.path.realpath(os.path.dirname(path)))
         if any(os.path.isdir(os.path.join(parent, name)) for name in ("logs", ".pids")):
@@ -36,7 +39,7 @@ def find_server_dir(program: str, environ: Mapping[str, str]) -> str:
 
 
 class ServerFolders:
-    """The log, the lock and what lies beside the lock, for one project."""
+    """The log and the lock of one project, and the files beside the lock (R5)."""
 
     def __init__(self, server_dir: str, project: str) -> None:
         suffix = "" if project == DEFAULT_PROJECT else project
@@ -50,7 +53,7 @@ class ServerFolders:
 
 
 class DataFolders:
-    """The folders below DATADIR."""
+    """The folders below DATADIR, and the switch."""
 
     def __init__(self, data_dir: str) -> None:
         self.data_dir = data_dir
@@ -64,7 +67,7 @@ class DataFolders:
         self.rejected = os.path.join(self.site, "rejected")
 
     def series(self, study_instance_uid: str, series_instance_uid: str) -> str:
-        """The folder of one series' images."""
+        """The folder with the images of one series."""
         return os.path.join(self.raw, study_instance_uid, series_instance_uid)
 
 
@@ -72,7 +75,7 @@ STAGING_PREFIX = ".moveFromScanner.staging."
 
 
 def staging_left(folders: DataFolders) -> list[str]:
-    """The staging folders that a killed pass left behind, below `site` or `site/raw`."""
+    """The staging folders that a killed pass left behind in `site` or `site/raw`, sorted."""
     found = []
     for parent in (folders.site, folders.raw):
         with contextlib.suppress(OSError), os.scandir(parent) as entries:
@@ -85,10 +88,10 @@ def staging_left(folders: DataFolders) -> list[str]:
 
 
 def is_switched_on(folders: DataFolders) -> bool:
-    """The switch: the second byte of `config/enabled`, of a file of one byte that one, is `1` (R6).
+    """Whether the second byte of `config/enabled` is `1`; in a file of one byte that byte counts (R6).
 
-    Raises UnusableError when DATADIR is not there (a disk that is not mounted must not look like a switch that is
-    off) or the file cannot be read.
+    No file is off. Raises UnusableError when the file cannot be read, or when DATADIR is missing: a disk that is not
+    mounted must not look like a switch that is off.
     """
     try:
         with open_regular(folders.enabled) as file:

@@ -1,4 +1,7 @@
-"""Locks that the shell's `flock` command takes and respects too (R9)."""
+"""The locks of a pass: real flock(2) locks, so that script and program exclude each other (R9).
+
+A plain module: every pass takes them.
+"""
 
 import errno
 import fcntl
@@ -7,21 +10,21 @@ import os
 from scanner_mover.errors import LockHeldError, UnusableError, reason
 from scanner_mover.files import open_descriptor
 
-# What a network file system answers that cannot lock a folder.
+# What a network file system answers when it cannot lock a folder.
 _NO_LOCKS_HERE = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 class Lock:
-    """Holds `flock(2)` locks until it is released or the process dies, however it dies.
+    """Holds locks until they are released or the process dies, however it dies.
 
-    The descriptors are closed on exec, so no child keeps a lock that its parent has lost.
+    The descriptors are closed on exec, so no child keeps a lock after its parent died.
     """
 
     def __init__(self) -> None:
         self._held: list[int] = []
 
     def file(self, path: str) -> None:
-        """Lock the file PATH, made when missing, without waiting.
+        """Lock the file PATH, made when missing. It never waits.
 
         Raises LockHeldError when another process holds it, UnusableError when it cannot be opened or locked.
         """
@@ -39,12 +42,12 @@ class Lock:
                     return
             except OSError:
                 pass
-            # Somebody removed the file between our open and our lock: what we hold, others no longer see.
+            # Somebody removed the file after we opened it: others cannot see the lock that we hold.
             self._held.remove(descriptor)
             os.close(descriptor)
 
     def folder(self, path: str) -> bool:
-        """Lock the folder PATH without waiting; False when it does not exist or its file system locks no folders.
+        """Lock the folder PATH. It never waits. False when PATH is missing or its file system locks no folders.
 
         Raises LockHeldError when another process holds it, UnusableError when it cannot be opened.
         """
@@ -73,6 +76,6 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Release everything that is held."""
+        """Release all of them."""
         while self._held:
             os.close(self._held.pop())

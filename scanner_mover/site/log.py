@@ -1,7 +1,7 @@
-"""The log file: the reference's form of a line, byte for byte (R28).
+"""The log file, with the reference's form of a line, byte for byte (R28).
 
-A line is what `date` prints in the C locale, a colon, a space and the message. A plain module, not `logging`:
-passes with nothing to do write one line and must not pay for more.
+A line is what `date` prints in the C locale, a colon, a space and the message. A plain module, and not `logging`: a
+pass with nothing to do writes one line, and importing `logging` would take longer than the rest of it.
 """
 
 import os
@@ -14,12 +14,15 @@ from scanner_mover.text import printable
 
 
 class Log:
-    """Appends lines to a file; `echo`, if given, is also called with every message."""
+    """Appends lines to a file. `echo`, if there is one, is called with every message too.
+
+    `failure` says why the log could not be written, None while it can.
+    """
 
     def __init__(self, path: str | None, echo: Callable[[str], None] | None = None) -> None:
-        """Open PATH for appending (None: no file, as in a dry run).
+        """Open PATH, made when missing, for appending. None means no file, as in a dry run.
 
-        Raises UnusableError when the file cannot be opened.
+        PATH may be a character device such as /dev/null. Raises UnusableError when it cannot be opened.
         """
         self.path = path
         self.echo = echo
@@ -27,9 +30,9 @@ class Log:
         self._file = -1 if path is None else _open(path)
 
     def reopen(self) -> None:
-        """Open the file anew, after logrotate renamed it; one that is closed stays so.
+        """Open the file anew, after logrotate renamed it. A closed log stays closed.
 
-        A file that cannot be opened is kept in `failure`, and the old one goes on.
+        If it cannot be opened, `failure` says so, and lines go on into the old file.
         """
         if self.path is None or self._file < 0:
             return
@@ -42,9 +45,9 @@ class Log:
         self._file = file
 
     def __call__(self, message: str) -> None:
-        """Append MESSAGE as one line.
+        """Append MESSAGE as one line; characters that could break the line are written as escapes.
 
-        A write that fails never ends a pass: it is kept in `failure`, and the pass ends with exit status 4.
+        A write that fails does not end the pass: `failure` says so, and the pass ends with exit status 4.
         """
         message = printable(message)
         if self.echo is not None:
@@ -60,7 +63,7 @@ class Log:
             self.failure = f"the log {self.path} cannot be written: {reason(error)}"
 
     def close(self) -> None:
-        """Close the file; closing twice is harmless."""
+        """Close the file. Closing it twice does no harm."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

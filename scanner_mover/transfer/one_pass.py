@@ -45,7 +45,7 @@ class OnePass:
                 raise UsageError(f"{name} takes a number of seconds, 0 or more")
         self._options = options
         project = config.project_name(options.project)
-        server_dir = os.path.abspath(options.server_dir or find_server_dir(program, os.environ))
+        server_dir = find_server_dir(program, os.environ, options.server_dir)
         self._project = project
         self._server = ServerFolders(server_dir, project)
         self._faults = Faults()

@@ -1,43 +1,26 @@
 """Where everything lies, found by the link that we were called by, and the switch (R5, R6, R7)."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from scanner_mover.errors import UnusableError
-from scanner_mover.site.folders import DEFAULT_SERVER_DIR, DataFolders, find_server_dir, is_switched_on
-from tests.support.site import BIN, Site
+from scanner_mover.site.folders import (
+    DEFAULT_SERVER_DIR,
+    DataFolders,
+    ServerFolders,
+    find_server_dir,
+    is_switched_on,
+    staging_left,
+)
+
+BIN = Path("/opt/venv/bin")
 
 STUDY = "1.2.826.0.1.3680043.10.1561.5"
 
 
 # R5, the names
-
-
-@pytest.mark.parametrize("project", [None, "", "ABCD"])
-def test_R5_the_main_site_has_the_names_of_the_reference(tmp_path, project):
-    site = Site(tmp_path)
-    assert site.mover(*([] if project is None else [project]), program="moveFromScanner.sh").returncode == 0
-    assert (site.server / "logs" / "moveFromScanner.log").read_text().endswith(": move enabled, start getScans\n")
-    assert (site.server / ".pids" / "moveFromScanner.lock").is_file()
-
-
-def test_R5_a_project_has_a_log_and_a_lock_of_its_own(tmp_path):
-    site = Site(tmp_path, project="LAB")
-    assert site.mover("LAB", program="moveFromScanner.sh").returncode == 0
-    assert [path.name for path in (site.server / "logs").iterdir()] == ["moveFromScannerLAB.log"]
-    assert (site.server / ".pids" / "moveFromScannerLAB.lock").is_file()
-    assert not (site.server / ".pids" / "moveFromScanner.lock").exists()
-
-
-def test_R2_R5_two_sites_in_one_file_share_neither_requests_nor_logs(tmp_path):
-    one, two = Site(tmp_path / "one"), Site(tmp_path / "two")
-    one.request(STUDY)
-    one.config(SITES={"LAB": two.keys})
-    assert one.move("LAB").returncode == 0, "there is nothing to do in this site"
-    assert one.log() == ""
-    assert one.log("LAB").endswith(": move enabled, start getScans\n")
-    assert one.requests_in("active-scans") == [STUDY]
 
 
 # R5, SERVERDIR
@@ -113,27 +96,25 @@ def test_R5_without_such_a_folder_it_is_that_of_the_reference(tmp_path):
     assert found(link(tmp_path / "bin" / "mover", BIN / "moveFromScanner.sh")) == "/var/www/html/server"
 
 
+def test_R5_the_command_line_wins_over_the_environment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_server_dir("x", {"SERVERDIR": "/other"}, "here/../server") == str(tmp_path / "server")
+
+
+@pytest.mark.parametrize(("program", "environ"), [("x", {}), ("/x", {"SERVERDIR": "server"})])
+def test_a_relative_one_needs_a_working_folder(tmp_path, monkeypatch, program, environ):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(UnusableError, match="is relative to a working folder that was removed"):
+        find_server_dir(program, environ)
+
+
 def test_R5_the_environment_wins_over_the_link(tmp_path):
     place = server(tmp_path / "server", "logs")
     program = link(place / "bin" / "moveFromScanner.sh", BIN / "moveFromScanner.sh")
     assert found(program, SERVERDIR=str(tmp_path / "other")) == str(tmp_path / "other")
     assert found(program, SERVERDIR="") == str(place)
-
-
-def test_R5_a_link_in_the_scripts_place_needs_no_other_change(tmp_path):
-    site = Site(tmp_path)
-    old = server(tmp_path / "html" / "server", "logs", ".pids")
-    program = link(old / "bin" / "moveFromScanner.sh", BIN / "moveFromScanner.sh")
-    assert site.mover(program=program, env={"SERVERDIR": None}).returncode == 0
-    assert (old / "logs" / "moveFromScanner.log").read_text().count("\n") == 1
-    assert (old / ".pids" / "moveFromScanner.lock").is_file()
-
-
-def test_R5_server_dir_wins_over_everything_and_is_made(tmp_path):
-    site = Site(tmp_path)
-    assert site.move("--server-dir", str(tmp_path / "new" / "server")).returncode == 0
-    assert (tmp_path / "new" / "server" / "logs" / "moveFromScanner.log").is_file()
-    assert not site.server.exists()
 
 
 # R6 and R7
@@ -162,9 +143,10 @@ def test_R5_server_dir_wins_over_everything_and_is_made(tmp_path):
     ],
 )
 def test_R6_the_switch_is_the_second_byte(tmp_path, content, on):
-    site = Site(tmp_path)
-    site.switch(content)
-    assert is_switched_on(DataFolders(str(site.data))) is on
+    (tmp_path / "config").mkdir()
+    if content is not None:
+        (tmp_path / "config" / "enabled").write_bytes(content)
+    assert is_switched_on(DataFolders(str(tmp_path))) is on
 
 
 def test_R6_without_its_folder_it_is_off(tmp_path):
@@ -177,24 +159,42 @@ def test_R6_a_switch_that_cannot_be_read_is_neither_on_nor_off(tmp_path):
         is_switched_on(DataFolders(str(tmp_path)))
 
 
-@pytest.mark.parametrize("content", [None, b"0", b"1\n", b"100\n"])
-def test_R7_switched_off_it_says_so_and_changes_nothing(tmp_path, content):
-    site = Site(tmp_path)
-    site.request(STUDY)
-    site.switch(content)
-    before = site.tree("data")
-    done = site.move()
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert site.messages() == ["move disabled, start clearScans"]
-    assert site.tree("data") == before
+@pytest.mark.timeout(20)
+def test_R6_what_is_no_file_in_the_place_of_the_switch_holds_nobody(tmp_path):
+    (tmp_path / "config").mkdir()
+    os.mkfifo(tmp_path / "config" / "enabled")
+    with pytest.raises(UnusableError, match=r"the switch .* cannot be read: it is not a regular file"):
+        is_switched_on(DataFolders(str(tmp_path)))
 
 
-@pytest.mark.parametrize("place", ["missing", "a file"])
-def test_without_DATADIR_it_is_not_switched_off_but_unusable(tmp_path, place):
-    site = Site(tmp_path)
-    (tmp_path / "a file").touch()
-    site.config(DATADIR=str(tmp_path / place))
-    done = site.move()
-    assert done.returncode == 4
-    assert done.stderr.count("\n") == 1 and str(tmp_path / place) in done.stderr
-    assert not (tmp_path / "missing").exists()
+def test_without_DATADIR_the_switch_is_neither_on_nor_off(tmp_path):
+    (tmp_path / "file").touch()
+    for place in ("missing", "file"):
+        with pytest.raises(UnusableError, match=r"the data folder .* is not there: is its disk mounted\?"):
+            is_switched_on(DataFolders(str(tmp_path / place)))
+
+
+# R5, the names
+
+
+@pytest.mark.parametrize(("project", "suffix"), [("ABCD", ""), ("LAB", "LAB")])
+def test_R5_the_names_of_a_projects_files(project, suffix):
+    folders = ServerFolders("/server", project)
+    assert folders.log == f"/server/logs/moveFromScanner{suffix}.log"
+    assert folders.lock == f"/server/.pids/moveFromScanner{suffix}.lock"
+    assert folders.state == f"/server/.pids/moveFromScanner{suffix}.state.json"
+
+
+def test_the_folder_of_a_series_is_the_one_that_the_sites_daemon_makes():
+    assert DataFolders("/data").series("1.2", "1.3") == "/data/site/raw/1.2/1.3"
+
+
+def test_R27_staging_that_was_left_is_found_in_both_places(tmp_path):
+    folders = DataFolders(str(tmp_path))
+    one, two = (Path(parent, ".moveFromScanner.staging.x") for parent in (folders.site, folders.raw))
+    two.mkdir(parents=True)
+    one.mkdir()
+    (tmp_path / "site" / ".moveFromScanner.staging.file").touch()
+    (tmp_path / "site" / ".moveFromScanner.staging.link").symlink_to(one)
+    assert staging_left(folders) == [str(one), str(two)]
+    assert staging_left(DataFolders(str(tmp_path / "none"))) == []

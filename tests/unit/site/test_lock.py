@@ -1,5 +1,7 @@
 """The locks, against the shell's real `flock` in both directions (R9)."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,7 +12,10 @@ import pytest
 
 from scanner_mover.errors import LockHeldError, UnusableError
 from scanner_mover.site.lock import Lock
-from tests.support.site import Site, flock, held_by_flock, is_running, wait_until
+from tests.support.site import flock, held_by_flock
+from tests.support.users import no_root, open_folder
+
+__all__ = ["open_folder"]
 
 STUDY = "1.2.826.0.1.3680043.10.1561.9"
 HOLDER = """
@@ -44,14 +49,6 @@ def take(lock: Lock, path: Path) -> None:
         assert lock.folder(str(path))
     else:
         lock.file(str(path))
-
-
-@pytest.fixture
-def hanging(tmp_path):
-    """A site with a request whose pass hangs in a findscu, and the file with that one's process number."""
-    site = Site(tmp_path)
-    site.request(STUDY)
-    return site, site.hang()
 
 
 # The locks themselves
@@ -129,68 +126,47 @@ def test_what_cannot_be_locked_is_named(lock, tmp_path):
 # The programs
 
 
-@pytest.mark.parametrize("program", ["scanner-mover", "moveFromScanner.sh"])
-@pytest.mark.parametrize("held", ["lock file", "folder of requests"])
-def test_R9_held_by_another_it_exits_1_without_a_word(tmp_path, program, held):
-    site = Site(tmp_path)
-    site.request(STUDY)
-    arguments = ["move"] if program == "scanner-mover" else []
-    with held_by_flock(site.lock_file if held == "lock file" else site.data / "active-scans"):
-        before = site.tree("data")
-        done = site.mover(*arguments, program=program)
-        assert (done.returncode, done.stdout, done.stderr, site.log()) == (1, "", "", "")
-        assert not site.state_file.exists()
-        assert site.tree("data") == before
-    assert site.mover(*arguments, program=program).returncode == 5, "the scanner cannot be reached: it went to work"
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_what_is_no_file_in_the_place_of_the_lock_holds_nobody(lock, tmp_path, kind):
+    path = tmp_path / "lock"
+    os.mkfifo(path) if kind == "fifo" else path.symlink_to("/dev/zero")
+    with pytest.raises(UnusableError, match=r"the lock .* cannot be opened: it is not a regular file"):
+        lock.file(str(path))
 
 
-def test_R9_the_lock_comes_before_the_log_and_the_switch(tmp_path):
-    site = Site(tmp_path)
-    site.switch(b"0")
-    (site.server / "logs" / "moveFromScanner.log").mkdir(parents=True)
-    with held_by_flock(site.lock_file):
-        assert site.move().returncode == 1
-    assert site.move().returncode == 4
+def test_R9_a_file_that_was_removed_after_it_was_opened_is_not_what_is_locked(lock, tmp_path, monkeypatch):
+    path = tmp_path / "lock"
+    real = fcntl.flock
+
+    def flock_late(descriptor, operation):
+        monkeypatch.setattr(fcntl, "flock", real)
+        path.unlink()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock_late)
+    lock.file(str(path))
+    assert flock(path) == 1
 
 
-def test_R9_a_dry_run_takes_the_lock_too(tmp_path):
-    site = Site(tmp_path)
-    with held_by_flock(site.lock_file):
-        assert site.move("--dry-run").returncode == 1
+def test_a_lock_that_we_may_only_read_is_locked(open_folder):
+    path = open_folder / "lock"
+    path.touch()
+    path.chmod(0o444)
+    lock = Lock()
+    try:
+        with no_root():
+            lock.file(str(path))
+        assert flock(path) == 1
+    finally:
+        lock.release()
 
 
-def test_R9_two_projects_that_share_DATADIR_exclude_each_other(hanging):
-    site, started = hanging
-    site.config(SITES={"LAB": site.keys})
-    with site.moving():
-        wait_until(started.exists)
-        assert site.move("LAB").returncode == 1
+def test_a_folder_on_a_file_system_that_locks_none_is_not_locked(lock, tmp_path, monkeypatch):
+    def flock_none(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
 
-
-def test_R9_two_projects_with_a_DATADIR_each_do_not(hanging, tmp_path):
-    site, started = hanging
-    other = Site(tmp_path / "other")
-    site.config(SITES={"LAB": other.keys})
-    with site.moving():
-        wait_until(started.exists)
-        assert site.move("LAB").returncode == 0
-
-
-def test_R9_a_pass_holds_both_locks_and_kill_9_releases_them(hanging):
-    site, started = hanging
-    with site.moving() as mover:
-        wait_until(started.exists)
-        assert (flock(site.lock_file), flock(site.data / "active-scans")) == (1, 1)
-        mover.kill()
-        mover.wait()
-        # The tool could hold them only if it had them, and would only if it outlived us.
-        assert (flock(site.lock_file), flock(site.data / "active-scans")) == (0, 0)
-        tool = int(started.read_text())
-        wait_until(lambda: not is_running(tool))
-    assert site.move("--study", STUDY, env={"PATH": None}).returncode == 4, "the next pass is not held up"
-
-
-def test_R9_after_a_pass_both_are_free(tmp_path):
-    site = Site(tmp_path)
-    assert site.move().returncode == 0
-    assert (flock(site.lock_file), flock(site.data / "active-scans")) == (0, 0)
+    monkeypatch.setattr(fcntl, "flock", flock_none)
+    assert lock.folder(str(tmp_path)) is False
+    with pytest.raises(UnusableError, match="lock cannot be locked: No locks available"):
+        lock.file(str(tmp_path / "lock"))
