@@ -117,7 +117,12 @@ def make_query_file(tools: Toolbox, query: Query, path: str) -> str:
             file.write(query.text())
     except OSError as error:
         raise UnusableError(f"{text} cannot be written: {error.strerror}") from error
-    run = tools.run("dump2dcm", ["+te", "+l", _LONGEST_LINE, text, dicom], stall_seconds=_STALL_SECONDS)
+    run = tools.run(
+        "dump2dcm",
+        ["+te", "+l", _LONGEST_LINE, text, dicom],
+        stall_seconds=_STALL_SECONDS,
+        small_dictionary=True,
+    )
     if run.exit_status or not os.path.isfile(dicom):
         said = (run.err or run.out or ["it said nothing"])[-1]
         raise UnusableError(f"dump2dcm made no query file in {os.path.dirname(path)}: {said}")

@@ -202,7 +202,7 @@ def _find(
         if _over_limit(run) and of_run[-1].status is None and most_read is None:
             of_run[-1].files.clear()  # reading them would take minutes, and say nothing that can be relied on
         names = [name for query in of_run for name in query.files[:most_read]]
-        read = {dump.file: dump for dump in dcmdump.dump(tools, share.output, names, tags)}
+        read = {dump.file: dump for dump in dcmdump.dump(tools, share.output, names, tags, small_dictionary=True)}
         found.append([_found(run, query, read, most_read) for query in of_run])
         if not _over_limit(run):
             found[-1] += [Found([], why_unanswered(run).about(Service.FIND))] * (len(share.numbers) - len(of_run))

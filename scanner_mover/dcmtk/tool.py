@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import sh
 
+from scanner_mover import templates
 from scanner_mover.dcmtk.child import Child, Ending, Limits
 from scanner_mover.errors import UnusableError
 from scanner_mover.signals import check, deferred
@@ -23,6 +24,9 @@ from scanner_mover.text import printable
 TOOLS = ("findscu", "movescu", "dump2dcm", "dcmdump")
 OLDEST = (3, 6, 1)
 INSTALL = "install DCMTK (Debian, Ubuntu: apt-get install dcmtk)"
+
+#: A dictionary of the tags that our query files have and that we read, and of group 0002.
+SMALL_DICTIONARY = os.path.join(os.path.dirname(templates.__file__), "small.dic")
 
 # Seconds between two calls of `meanwhile`.
 _MEANWHILE_SECONDS = 0.25
@@ -86,22 +90,31 @@ class Toolbox:
         most_seconds: float | None = None,
         on_line: Callable[[str], None] | None = None,
         meanwhile: Callable[[], None] | None = None,
+        small_dictionary: bool = False,
     ) -> Run:
         """Run the tool NAME with ARGUMENTS in FOLDER and wait for its end.
 
         `stall_seconds`, `most_seconds` and `progress` are those of `Limits`. `on_line` gets each line, in another
         thread, and must not raise. `meanwhile` is called now and then while the tool runs; when it raises, the tool is
-        ended. However this is left, no process of the tool's group is.
+        ended. However this is left, no process of the tool's group is. With `small_dictionary` the tool knows the tags
+        of this program only: reading Debian's dictionary is most of a small tool's life.
 
         Raises UnusableError when the tool cannot be started or has no data dictionary.
         """
         run = Run()
         limits = Limits(stall_seconds, most_seconds, progress)
-        with self.started(name, arguments, folder, _collector(run, on_line), limits) as child:
+        tools = self._with_small_dictionary() if small_dictionary else self
+        with tools.started(name, arguments, folder, _collector(run, on_line), limits) as child:
             while meanwhile is not None and not child.falls_silent(_MEANWHILE_SECONDS):
                 meanwhile()
             child.wait()
         return _with_end_of(child, run, name)
+
+    def _with_small_dictionary(self) -> "Toolbox":
+        # DCMTK divides DCMDICTPATH at colons.
+        if ":" in SMALL_DICTIONARY or not os.path.isfile(SMALL_DICTIONARY):
+            return self
+        return Toolbox(self.paths, {**self.environment, "DCMDICTPATH": SMALL_DICTIONARY})
 
     def run_together(self, name: str, calls: Sequence[Call], *, stall_seconds: float, most_seconds: float) -> list[Run]:
         """As `run`, with all CALLS at the same time. Gives one run for each.
@@ -221,10 +234,15 @@ def _with_end_of(child: Child, run: Run, name: str) -> Run:
     run.exit_status, run.ended = child.exit_status, child.ended
     # Not on standard output, which has names of files.
     if any(_NO_DICTIONARY.match(line) for line in run.err):
-        raise UnusableError(
-            f"{name} finds no DICOM data dictionary: {INSTALL}, or set DCMDICTPATH to the path of its dicom.dic"
-        )
+        raise no_dictionary(name)
     return run
+
+
+def no_dictionary(name: str) -> UnusableError:
+    """The error that the tool NAME finds no data dictionary."""
+    return UnusableError(
+        f"{name} finds no DICOM data dictionary: {INSTALL}, or set DCMDICTPATH to the path of its dicom.dic"
+    )
 
 
 def _die_with_parent(parent: int) -> Callable[[], None]:

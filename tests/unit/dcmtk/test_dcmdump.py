@@ -1,6 +1,8 @@
 """What dcmdump prints, as four versions print it, and reading many files with the real one (R19, R21)."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -8,9 +10,10 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from scanner_mover.dcmtk.dcmdump import Dump, Element, Unread, dump, parse, parse_element, unquote
+from scanner_mover.dcmtk.dcmdump import Dump, Element, Unread, _read_all, dump, parse, parse_element, unquote
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
 from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.errors import UnusableError
 from tests.support.objects import dumped_series
 from tests.support.site import fake_tool, real_tools
 from tests.unit.dcmtk import NEEDED, VERSIONS, sample
@@ -369,7 +372,73 @@ def test_a_dcmdump_that_never_answers_leaves_every_file_unread(tmp_path):
     assert (one.file, one.elements) == ("file", []) and one.error
 
 
-# A dcmdump that crashes
+# A dcmdump that crashes, or never ends
+
+
+class Calls:
+    """Plays dcmdump for `_read_all`: stops at some names, and lost the last LOST files that it had read by then."""
+
+    def __init__(self, stops: dict[str, Unread], lost: int = 40, seconds: float = 0.0) -> None:
+        self.stops = stops
+        self.lost = lost
+        self.seconds = seconds
+        self.now = 0.0
+        self.calls: list[tuple[int, float]] = []
+
+    def __call__(self, names: Sequence[str], seconds: float) -> tuple[list[Dump], Unread | None]:
+        self.calls.append((len(names), seconds))
+        for number, name in enumerate(names):
+            if name in self.stops:
+                self.now += seconds if self.stops[name] is Unread.TIMED_OUT else 0
+                return [Dump(one) for one in names[: max(0, number - self.lost)]], self.stops[name]
+        return [Dump(name) for name in names], None
+
+
+@pytest.fixture
+def reads_all(monkeypatch) -> Callable[[Calls, Sequence[str]], dict[str, Dump]]:
+    """`_read_all`, on the clock of the calls."""
+
+    def reads_all(calls: Calls, names: Sequence[str]) -> dict[str, Dump]:
+        monkeypatch.setattr("scanner_mover.dcmtk.dcmdump.time", SimpleNamespace(monotonic=lambda: calls.now))
+        return _read_all(calls, names)
+
+    return reads_all
+
+
+NAMES = [f"f{number}" for number in range(2500)]
+
+
+def test_many_files_are_read_in_calls_of_a_thousand(reads_all):
+    calls = Calls({})
+    assert list(reads_all(calls, NAMES)) == NAMES
+    assert [number for number, _ in calls.calls] == [1000, 1000, 500]
+
+
+@pytest.mark.parametrize("why", [Unread.TIMED_OUT, Unread.CRASHED])
+@pytest.mark.parametrize("bad", [[0], [500], [999], [2499], [3, 4], [1, 700, 2000]])
+@pytest.mark.parametrize("lost", [0, 40])
+def test_one_file_does_not_hold_up_the_others(reads_all, why, bad, lost):
+    calls = Calls({f"f{number}": why for number in bad}, lost)
+    found = reads_all(calls, NAMES)
+    assert {name for name, one in found.items() if one.error is why} == set(calls.stops)
+    assert {name for name, one in found.items() if one.error is None} == set(NAMES) - set(calls.stops)
+    assert calls.now < 120
+
+
+def test_a_pass_is_not_held_up_for_two_minutes_by_many_that_never_end(reads_all):
+    calls = Calls({f"f{number}": Unread.TIMED_OUT for number in range(0, 2500, 5)})
+    found = reads_all(calls, NAMES)
+    assert calls.now <= 110
+    assert sum(one.error is Unread.TIMED_OUT for one in found.values()) >= 8, "these can be remembered"
+    assert sum(one.error is None for one in found.values()) >= 20
+
+
+def test_a_buffer_that_is_larger_than_we_think_costs_time_alone(reads_all):
+    calls = Calls({"f1700": Unread.TIMED_OUT}, lost=300)
+    found = reads_all(calls, NAMES)
+    assert [name for name, one in found.items() if one.error is not None] == ["f1700"]
+    assert len(found) == len(NAMES)
+
 
 CRASHES_AT = """
 import os, subprocess, sys
@@ -398,4 +467,23 @@ def test_a_crash_at_one_file_says_nothing_of_the_others(tmp_path):
         ("c", "1.2.3"),
         ("d", "1.2.3"),
     ]
-    assert [one.error for one in found if one.file == "bad"] == [Unread.NOTHING_SAID]
+    assert [one.error for one in found if one.file == "bad"] == [Unread.CRASHED]
+
+
+def test_R8_without_a_dictionary_nothing_is_believed(tmp_path):
+    write(tmp_path / "file")
+    (tmp_path / "empty.dic").touch()
+    real = real_tools("dcmdump")
+    tools = Toolbox(real.paths, {**real.environment, "DCMDICTPATH": str(tmp_path / "empty.dic")})
+    with pytest.raises(UnusableError, match="dcmdump finds no DICOM data dictionary"):
+        dump(tools, str(tmp_path), ["file"], [STUDY_INSTANCE_UID])
+    [one] = dump(tools, str(tmp_path), ["file"], [STUDY_INSTANCE_UID], small_dictionary=True)
+    assert one.one(STUDY_INSTANCE_UID)
+
+
+def test_a_file_of_nothing_but_zeros_prints_no_flood(tmp_path):
+    (tmp_path / "zeros").write_bytes(bytes(4 * 1024 * 1024))
+    write(tmp_path / "file")
+    zeros, one = dump(real_tools("dcmdump"), str(tmp_path), ["zeros", "file"], [STUDY_INSTANCE_UID])
+    assert (zeros.elements, one.error) == ([], None)
+    assert one.one(STUDY_INSTANCE_UID)
