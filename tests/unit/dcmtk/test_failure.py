@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from scanner_mover.dcmtk import findscu, movescu
 from scanner_mover.dcmtk.failure import of_lines, of_status
-from scanner_mover.failures import Failure, Kind
+from scanner_mover.failures import Failure, Kind, Title
 from tests.unit.dcmtk import NEEDED, VERSIONS, sample
 
 versions = pytest.mark.parametrize("version", VERSIONS)
@@ -96,6 +96,40 @@ def test_R14_no_association(version, tool, name, expected, words):
     failure = of_lines(sample(version, f"{tool}-{name}").lines)
     assert failure.kind is expected
     assert words in failure.text
+
+
+@versions
+@pytest.mark.parametrize("tool", ["find", "move", "echo"])
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("rejected-called", Title.CALLED),
+        ("rejected-calling", Title.CALLING),
+        ("rejected-no-reason", None),
+        ("rejected-busy", None),
+        ("refused", None),
+    ],
+)
+def test_the_title_that_is_rejected_is_known(version, tool, name, title):
+    assert of_lines(sample(version, f"{tool}-{name}").lines).detail.title is title
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("E: No presentation context for: (RAW) RawDataStorage", ("RawDataStorage",)),
+        ("W: Unsupported SOP class: 1.2.840.10008.5.1.4.1.1.66", ("1.2.840.10008.5.1.4.1.1.66",)),
+        (
+            "E: unknown transfer syntax 1.2.840.10008.1.2.4.57 of MRImageStorage",
+            ("1.2.840.10008.1.2.4.57", "MRImageStorage"),
+        ),
+        ("I: No presentation context for: (RAW) RawDataStorage", ()),
+        ("E: cannot write RawDataStorage", ()),
+        ("E: No Acceptable Presentation Contexts", ()),
+    ],
+)
+def test_what_was_refused_is_known_where_a_tool_names_it(line, named):
+    assert of_lines(["I: x", line, line]).detail.refused == named
 
 
 @versions
