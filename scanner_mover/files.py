@@ -8,12 +8,13 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from scanner_mover.errors import UnusableError
 
 # A UID of at least three groups with other word characters around it: `MPPS.1.2.3`, `1.2.3.dcm`.
-_WORD_WITH_UID = re.compile(r"(?:[A-Za-z]+[._-]?)?[0-2](?:\.[0-9]+){2,}(?:[._-]?[A-Za-z]+)?", re.ASCII)
+# Compiled when it is first needed: a pass with nothing to do has no time for it.
+_WORD_WITH_UID = r"(?:[A-Za-z]+[._-]?)?[0-2](?:\.[0-9]+){2,}(?:[._-]?[A-Za-z]+)?"
 _MOST_NAME = 100
 
 
@@ -92,7 +93,7 @@ def may_be_shown(name: str) -> bool:
 
     Any other name that somebody gave a file may be a patient's.
     """
-    return len(name) <= _MOST_NAME and _WORD_WITH_UID.fullmatch(name) is not None
+    return len(name) <= _MOST_NAME and re.fullmatch(_WORD_WITH_UID, name) is not None
 
 
 def shown_folder(top: str, below: Sequence[str]) -> str:
@@ -103,25 +104,19 @@ def shown_folder(top: str, below: Sequence[str]) -> str:
     return f"the folder {os.path.join(top, *below)}" if all(map(may_be_shown, below)) else f"a folder below {top}"
 
 
-class Shown(NamedTuple):
-    """How a log names one file, or several of them; FILES is how many."""
+def shown(folder: str, paths: Iterable[str]) -> list[tuple[str, int]]:
+    """How a log names the files PATHS, which lie in or below FOLDER, and how many files each of the texts is about.
 
-    text: str
-    files: int
-
-
-def shown(folder: str, paths: Iterable[str]) -> list[Shown]:
-    """How a log names the files PATHS, which lie in or below FOLDER: first each that may be named, then the others.
-
-    The others are counted by folder: `2 files in /data/scanner`. A folder below FOLDER is named as a file is.
+    First come those that may be named, one by one, then the others by folder: `2 files in /data/scanner`. A folder
+    below FOLDER is named as a file is.
     """
-    named: list[Shown] = []
+    named: list[tuple[str, int]] = []
     counts: dict[str, int] = {}
     for path in sorted(paths):
         *below, name = os.path.relpath(path, folder).split(os.sep)
         if all(map(may_be_shown, (*below, name))):
-            named.append(Shown(path, 1))
+            named.append((path, 1))
         else:
             where = shown_folder(folder, below).removeprefix("the folder ")
             counts[where] = counts.get(where, 0) + 1
-    return named + [Shown(f"{n} {'file' if n == 1 else 'files'} in {where}", n) for where, n in counts.items()]
+    return named + [(f"{n} {'file' if n == 1 else 'files'} in {where}", n) for where, n in counts.items()]

@@ -21,22 +21,15 @@ NO_MPPS_EXPECTED = b'{"mpps": "not expected"}'
 
 # Nobody files a request so deep; each level costs a system call for every folder in it.
 _MOST_LEVELS = 100
-_PART = re.compile(r"\.[0-9.]+\.[0-9a-f]{16}\.part")
-
-
-class FileId(NamedTuple):
-    """Which file it is, whatever its name."""
-
-    device: int
-    inode: int
+_PART = r"\.[0-9.]+\.[0-9a-f]{16}\.part"
 
 
 class Request(NamedTuple):
     """The files that ask for one study, oldest first; `modified` is the newest one's time in seconds of the epoch.
 
-    `top` is the `active-scans` that they lie below, and `ids` says which files they are. With `mpps_expected` false the
-    request itself says that the study has no MPPS file (R32). A study that was named on the command line and not
-    requested has no files.
+    `top` is the `active-scans` that they lie below. `ids` are the device and inode of each: which file it is. With
+    `mpps_expected` false the request itself says that the study has no MPPS file (R32). A study that was named on the
+    command line and not requested has no files.
     """
 
     study_instance_uid: str
@@ -44,7 +37,7 @@ class Request(NamedTuple):
     modified: float = 0.0
     mpps_expected: bool = True
     top: str = ""
-    ids: tuple[FileId, ...] = ()
+    ids: tuple[tuple[int, int], ...] = ()
 
 
 class ActiveScans(NamedTuple):
@@ -60,7 +53,7 @@ class ActiveScans(NamedTuple):
 class _Found(NamedTuple):
     modified: float
     path: str
-    id: FileId
+    id: tuple[int, int]
     mpps_expected: bool
 
 
@@ -98,7 +91,7 @@ def _look_into(top: str, below: tuple[str, ...], found: dict[str, list[_Found]],
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)
-                elif not entry.is_file(follow_symlinks=False) or _PART.fullmatch(entry.name):
+                elif not entry.is_file(follow_symlinks=False) or re.fullmatch(_PART, entry.name):
                     continue
                 elif not is_uid(entry.name):
                     not_uids.append(os.path.join(path, entry.name))
@@ -108,7 +101,7 @@ def _look_into(top: str, below: tuple[str, ...], found: dict[str, list[_Found]],
                         files[entry.name] = entry.stat(follow_symlinks=False)
         for name, status in files.items():
             expected = not _says_no_mpps(descriptor, name, status)
-            one = _Found(status.st_mtime, os.path.join(path, name), FileId(status.st_dev, status.st_ino), expected)
+            one = _Found(status.st_mtime, os.path.join(path, name), (status.st_dev, status.st_ino), expected)
             found.setdefault(name, []).append(one)
     return folders
 
@@ -173,8 +166,8 @@ def close(request: Request, folder: str) -> list[str]:
         try:
             with opened_folder(request.top or os.path.dirname(path), below) as source, opened_folder(folder) as target:
                 status = os.stat(name, dir_fd=source, follow_symlinks=False)
-                known = request.ids[number : number + 1] or (FileId(status.st_dev, status.st_ino),)
-                if not stat.S_ISREG(status.st_mode) or known != (FileId(status.st_dev, status.st_ino),):
+                is_it = not request.ids or request.ids[number] == (status.st_dev, status.st_ino)
+                if not is_it or not stat.S_ISREG(status.st_mode):
                     continue
                 request_file.move(source, name, target, request.study_instance_uid, status)
         except FileNotFoundError:

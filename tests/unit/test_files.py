@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner_mover.files import Shown, may_be_shown, open_descriptor, open_regular, read_regular, shown
+from scanner_mover.files import may_be_shown, open_descriptor, open_regular, read_regular, shown
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -145,9 +145,9 @@ def test_names_that_may_not_be_shown_are_counted_by_folder():
         "/d/SECRET^JOHN's/2",
     ]
     assert shown("/d", paths) == [
-        Shown("/d/MPPS.1.2.3", 1),
-        Shown("1 file in /d/1.2.3", 1),
-        Shown("2 files in /d", 2),
-        Shown("2 files in a folder below /d", 2),
+        ("/d/MPPS.1.2.3", 1),
+        ("1 file in /d/1.2.3", 1),
+        ("2 files in /d", 2),
+        ("2 files in a folder below /d", 2),
     ]
     assert shown("/d", []) == []

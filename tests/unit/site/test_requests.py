@@ -11,7 +11,7 @@ import pytest
 
 from scanner_mover.errors import UnusableError
 from scanner_mover.site import request_file, requests
-from scanner_mover.site.requests import FileId, Request, age, close, left_alone, put_back, scan, write
+from scanner_mover.site.requests import Request, age, close, left_alone, put_back, scan, write
 from tests.support.names import NO_UIDS
 
 STUDY = "1.2.826.0.1.3680043.10.1561.10"
@@ -34,7 +34,7 @@ def put(path: Path, content: bytes = b"", modified: float = 1_700_000_000) -> st
 def request_of(active: Path, *files: str) -> Request:
     """The request that FILES, oldest first, are."""
     found = [os.stat(file) for file in files]
-    ids = tuple(FileId(one.st_dev, one.st_ino) for one in found)
+    ids = tuple((one.st_dev, one.st_ino) for one in found)
     return Request(STUDY, files, found[-1].st_mtime, top=str(active), ids=ids)
 
 
