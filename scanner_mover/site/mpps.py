@@ -42,8 +42,6 @@ _PIECE = 1 << 20
 # What may stand in a UID.
 _RUN = re.compile(rb"[0-9.]+")
 _LONGEST_UID = 64
-# A call of dcmdump that took so long hung on a file: its own limit is longer, and a thousand files take a second.
-_HANG_SECONDS = 30.0
 # What says that a name, or what a link leads to, is not there.
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
@@ -183,7 +181,7 @@ def _read_all(
             no_mpps.append(name)
         else:
             to_read.append(name)
-    for dump in _dump(tools, folder, sorted(to_read)):
+    for dump in dcmdump.dump(tools, folder, sorted(to_read), _TAGS, small_dictionary=True):
         read = _as_mpps(dump)
         if read is not None:
             cache.put(dump.file, files[dump.file], read, now_ns)
@@ -247,16 +245,3 @@ def _faults(folder: str, failed: Mapping[str, OSError]) -> Iterable[UnusableErro
     for why, paths in sorted(reasons.items()):
         names = ", ".join(text for text, _ in shown(folder, paths))
         yield UnusableError(f"MPPS cannot be looked at: {names}: {why}; what it is about counts as in progress")
-
-
-def _dump(tools: Toolbox, folder: str, names: list[str]) -> list[Dump]:
-    """As `dcmdump.dump`. One file on which it hangs costs the others nothing: then each is tried alone."""
-    began = time.monotonic()
-    dumps = dcmdump.dump(tools, folder, names, _TAGS)
-    if time.monotonic() - began < _HANG_SECONDS:
-        return dumps
-    if len(dumps) > 1:
-        return [_dump(tools, folder, [dump.file])[0] if dump.error is Unread.NOTHING_SAID else dump for dump in dumps]
-    if dumps[0].error is Unread.NOTHING_SAID:
-        dumps[0].error = Unread.TIMED_OUT
-    return dumps
