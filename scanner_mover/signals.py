@@ -42,6 +42,13 @@ def install(on_hangup: Callable[[], None] | None = None) -> None:
         signal.signal(signal.SIGHUP, lambda number, frame: on_hangup())
 
 
+def before_exec() -> None:
+    """Until the program that takes our place has called `install`, SIGTERM and SIGINT end it, SIGHUP does nothing."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 def over() -> None:
     """From here on, where only the exit status is left to be given, signals change nothing any more."""
     global _over

@@ -1,10 +1,26 @@
 """One module for each subcommand: options in, exit status out. A plain module."""
 
+import os
+
+from scanner_mover import config
 from scanner_mover.arguments import DemoOptions, FindOptions, MoveOptions, Options, StatusOptions
+from scanner_mover.commands.error_handler import command
+from scanner_mover.site.folders import ServerFolders, find_server_dir
 
 
 def run(options: Options, program: str) -> int:
-    """Run the subcommand that OPTIONS belong to, as PROGRAM, the path that it was called by; gives the exit status."""
+    """Run the subcommand that OPTIONS belong to, as PROGRAM, the path that it was called by.
+
+    Gives the exit status; raises nothing.
+    """
+    return command(
+        lambda: _run(options, program),
+        log=lambda: log_of(options, program),
+        prints=not isinstance(options, MoveOptions) or options.json,
+    )
+
+
+def _run(options: Options, program: str) -> int:
     match options:
         case MoveOptions():
             from scanner_mover.commands import move
@@ -22,3 +38,14 @@ def run(options: Options, program: str) -> int:
             from scanner_mover.commands import demo
 
             return demo.run(options.keep)
+
+
+def log_of(options: Options, program: str) -> str | None:
+    """The path of the log that the subcommand may write into; None when there is none, as in a dry run.
+
+    Raises UsageError.
+    """
+    if not isinstance(options, MoveOptions | StatusOptions) or (isinstance(options, MoveOptions) and options.dry_run):
+        return None
+    server_dir = os.path.abspath(options.server_dir or find_server_dir(program, os.environ))
+    return ServerFolders(server_dir, config.project_name(options.project)).log

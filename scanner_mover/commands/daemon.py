@@ -1,16 +1,20 @@
 """`move --every SECONDS`: one pass after the other until SIGTERM or SIGINT."""
 
 import contextlib
-import os
-import signal
-import socket
+import sys
 import time
-from types import FrameType
 
 from scanner_mover import signals
 from scanner_mover.arguments import MoveOptions
-from scanner_mover.errors import Ended, ExitStatus, LockHeldError, UsageError
+from scanner_mover.commands import installed, log_of
+from scanner_mover.commands.error_handler import internal_error
+from scanner_mover.commands.systemd import Systemd
+from scanner_mover.display import output
+from scanner_mover.errors import Ended, ExitStatus, LockHeldError, ScannerMoverError, UnusableError, UsageError
+from scanner_mover.site.log import Log
 from scanner_mover.transfer.one_pass import OnePass
+
+_SECONDS_BETWEEN_STARTS = 60
 
 
 def keep_running(options: MoveOptions, program: str, every_seconds: float) -> int:
@@ -23,60 +27,89 @@ def keep_running(options: MoveOptions, program: str, every_seconds: float) -> in
     """
     if every_seconds <= 0:
         raise UsageError("--every takes seconds above 0")
-    current = OnePass(options, program)
-    systemd = _Systemd()
-    try:
-        signals.install(on_hangup=lambda: current.log.reopen())
-        systemd.ready()
-        due = time.monotonic()
-        while True:
-            current = OnePass(options, program)
-            with contextlib.suppress(LockHeldError):  # cron's pass is at it
-                current.run()
-            now = time.monotonic()
-            # The next of the fixed times; one that went by during the pass is made up for by one pass at once.
-            missed = (now - due) // every_seconds
-            due += every_seconds * max(1.0, missed)
-            time.sleep(max(0.0, due - now))
-    except Ended:
-        return ExitStatus.OK
-    finally:
-        systemd.stopping()
+    return _Daemon(options, program).run(every_seconds)
 
 
-class _Systemd:
-    """Tells systemd how we are, if it asked to be told: one datagram each (sd_notify(3))."""
+class _Daemon:
+    """The passes of one process, and what it remembers between them."""
 
-    def __init__(self) -> None:
-        self._address = os.environ.get("NOTIFY_SOCKET", "")
-        self._watchdog_seconds = _microseconds(os.environ.get("WATCHDOG_USEC", "")) / 1e6
+    def __init__(self, options: MoveOptions, program: str) -> None:
+        self._options = options
+        self._program = program
+        self._log_path = log_of(options, program)
+        self._pass = OnePass(options, program)
+        self._systemd = Systemd()
+        self._installed = installed.fingerprint()
+        self._failed_start: installed.Fingerprint | None = None
+        self._last_try = 0.0
+        self._told: str | None = None
 
-    def ready(self) -> None:
-        """We are up; from now on we also say that we are alive, if a watchdog waits for that.
+    def run(self, every_seconds: float) -> int:
+        try:
+            installed.load_all(for_a_terminal=sys.stdout.isatty() or self._options.verbose or self._options.dry_run)
+            self._listen()
+            due = time.monotonic()
+            while True:
+                self._make_pass()
+                now = time.monotonic()
+                # The next of the fixed times. All that went by during the pass are made up for by one pass at once.
+                missed = (now - due) // every_seconds
+                due += every_seconds * max(1.0, missed)
+                time.sleep(max(0.0, due - now))
+                self._renew()
+        except Ended:
+            return ExitStatus.OK
+        finally:
+            self._systemd.stopping()
 
-        That is said from a timer's signal in the main thread, which does not get it while it hangs in the kernel.
-        """
-        self._tell("READY=1")
-        if self._address and self._watchdog_seconds:
-            signal.signal(signal.SIGALRM, self._alive)
-            signal.setitimer(signal.ITIMER_REAL, self._watchdog_seconds / 3, self._watchdog_seconds / 3)
+    def _listen(self) -> None:
+        signals.install(on_hangup=lambda: self._pass.log.reopen())
+        self._systemd.ready()
 
-    def stopping(self) -> None:
-        """We are about to end."""
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        self._tell("STOPPING=1")
+    def _make_pass(self) -> None:
+        trouble = None
+        try:
+            self._pass = OnePass(self._options, self._program)
+            with contextlib.suppress(LockHeldError):  # cron's pass is at work
+                self._pass.run()
+        except ScannerMoverError as error:
+            trouble = str(error)
+            if trouble != self._told:
+                output.say(trouble)
+        except Exception as error:
+            # The next pass may do better: it begins with nothing but the files.
+            trouble = f"{type(error).__name__}: {error}"
+            if trouble != self._told:
+                internal_error(error, lambda: self._log_path)
+        failure = output.failed()
+        if failure is not None:
+            trouble = trouble or failure
+            if failure != self._told:
+                output.say(f"standard output cannot be written: {failure}")
+        self._told = trouble
 
-    def _alive(self, number: int, frame: FrameType | None) -> None:
-        self._tell("WATCHDOG=1")
-
-    def _tell(self, text: str) -> None:
-        if not self._address:
+    def _renew(self) -> None:
+        """Where another version was installed, put it into our place, once it starts: pip may still be at work."""
+        now = installed.fingerprint()
+        if now == self._installed:
             return
-        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        # What it is not told systemd finds out by itself.
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.sendto(text.encode("ascii"), address)
+        if now == self._failed_start and time.monotonic() - self._last_try < _SECONDS_BETWEEN_STARTS:
+            return
+        known = now == self._failed_start
+        if installed.starts() and installed.fingerprint() == now:
+            self._note("the installed program has changed: it takes over")
+            self._systemd.pause()
+            signals.before_exec()
+            with contextlib.suppress(OSError):
+                installed.execute_anew()
+            self._listen()
+        self._failed_start, self._last_try = now, time.monotonic()
+        if not known:
+            self._note("the installed program has changed and does not start: the old one goes on")
 
-
-def _microseconds(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
+    def _note(self, text: str) -> None:
+        """Say TEXT in the log, which only a pass has open."""
+        with contextlib.suppress(UnusableError):
+            log = Log(self._log_path)
+            log(text)
+            log.close()

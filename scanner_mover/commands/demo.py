@@ -20,7 +20,6 @@ from rich.tree import Tree
 
 from scanner_mover import signals
 from scanner_mover.arguments import MoveOptions
-from scanner_mover.commands.error_handler import command
 from scanner_mover.dcmtk import dcmqrscp
 from scanner_mover.dcmtk.tool import TOOLS, find_tools
 from scanner_mover.errors import UsageError, reason
@@ -46,10 +45,6 @@ _STUDIES = (_Study(f"{_UID}.1", (3, 8, 5), ended=True), _Study(f"{_UID}.2", (4,)
 
 def run(keep: str | None) -> int:
     """Show the job; KEEP is a folder to leave everything in. Gives the exit status of the contract."""
-    return command(lambda: _run(keep))
-
-
-def _run(keep: str | None) -> int:
     with _place(keep) as place:
         return _show(place)
 

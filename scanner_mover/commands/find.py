@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from scanner_mover import config
 from scanner_mover.arguments import FindOptions
-from scanner_mover.commands.error_handler import command
 from scanner_mover.config import Settings
 from scanner_mover.dates import date_range
 from scanner_mover.dicom import is_uid
@@ -24,10 +23,6 @@ from scanner_mover.text import printable
 
 def run(options: FindOptions) -> int:
     """Ask, and print the answer; gives the exit status of the contract."""
-    return command(lambda: _run(options))
-
-
-def _run(options: FindOptions) -> int:
     wanted = _wanted(options)
     settings = config.load(config.file_to_use(options.config), config.project_name(options.project))
     try:

@@ -4,7 +4,6 @@ A plain module, as all that cron's call imports.
 """
 
 from scanner_mover.arguments import MoveOptions
-from scanner_mover.commands.error_handler import command
 from scanner_mover.transfer.one_pass import OnePass
 
 
@@ -12,7 +11,7 @@ def run(options: MoveOptions, program: str) -> int:
     """Make the pass or passes as PROGRAM, the path that it was called by; gives the exit status of the contract."""
     every_seconds = options.every_seconds
     if every_seconds is None:
-        return command(lambda: OnePass(options, program).run())
+        return OnePass(options, program).run()
     from scanner_mover.commands.daemon import keep_running
 
-    return command(lambda: keep_running(options, program, every_seconds))
+    return keep_running(options, program, every_seconds)

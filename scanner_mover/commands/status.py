@@ -5,7 +5,6 @@ import sys
 
 from scanner_mover import config
 from scanner_mover.arguments import StatusOptions
-from scanner_mover.commands.error_handler import command
 from scanner_mover.display.output import json_line, put, say
 from scanner_mover.errors import ExitStatus, UsageError
 from scanner_mover.site.folders import ServerFolders, find_server_dir
@@ -14,10 +13,6 @@ from scanner_mover.transfer.overview import Overview, look
 
 def run(options: StatusOptions, program: str) -> int:
     """Print what was asked for; gives the exit status of the contract."""
-    return command(lambda: _run(options, program))
-
-
-def _run(options: StatusOptions, program: str) -> int:
     _check(options)
     project = config.project_name(options.project)
     server = ServerFolders(find_server_dir(program, os.environ, options.server_dir), project)

@@ -39,7 +39,7 @@ class Query:
     @property
     def level(self) -> Level:
         """The query/retrieve level that the template names."""
-        found = _LEVEL.search(_template(self.template).template)
+        found = _LEVEL.search(template(self.template).template)
         assert found is not None, f"{self.template} names no level"
         return Level(found[1])
 
@@ -58,7 +58,7 @@ class Query:
                     raise ValueError(f"not a list of UIDs: {value!r}")
             elif not value.isprintable() or "\\" in value:
                 raise ValueError(f"not a single printable value: {value!r}")
-        return _template(self.template).substitute(dict(self.values))
+        return template(self.template).substitute(dict(self.values))
 
 
 def series_of_study(study_instance_uid: str) -> Query:
@@ -102,7 +102,8 @@ def _series(study_instance_uid: str, series_instance_uid: str) -> tuple[tuple[st
 
 
 @cache
-def _template(name: str) -> Template:
+def template(name: str) -> Template:
+    """The template NAME of this package, read once."""
     return Template(files("scanner_mover").joinpath("templates", name).read_text("ascii"))
 
 

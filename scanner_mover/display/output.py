@@ -1,67 +1,106 @@
 """What goes to standard output, to standard error, and to the files that other programs read. A plain module.
 
-Output can fail at any time: a disk is full, a reader goes away, a terminal is closed. What was written by then is
-given up; the work goes on.
+Output can fail at any time: a disk is full, a reader goes away, a stream is closed. Then what is printed is given up,
+the rest of the program notices nothing, and `finish` says so at the end.
 """
 
 import contextlib
 import io
 import json
 import os
+import select
 import stat
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from scanner_mover.errors import UnusableError, reason
+from scanner_mover.errors import ExitStatus, UnusableError, reason, worst
 from scanner_mover.text import printable
+
+# A pipe that somebody else set to return at once (O_NONBLOCK) may be full for a moment.
+_LONGEST_WAIT_SECONDS = 30
+_NEW_LINE = 0x0A
+
+
+class _Stream(io.FileIO):
+    """Standard output or error. After the first failure, kept in `failure`, what is written is thrown away."""
+
+    def __init__(self, descriptor: int, *, is_closed: bool) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.failure: str | None = None
+        self.given_up = False
+        self._is_closed = is_closed
+        self._in_a_line = False
+        self._line_is_torn = False
+
+    def write(self, data: Any, /) -> int:
+        """Write DATA or throw it away; gives its length, or how much of it was written."""
+        if self._is_closed:
+            self.failure = "it is closed"
+        if self.failure is not None or self.given_up:
+            return len(data)
+        try:
+            if self._line_is_torn:
+                self._write_some(b"\n")
+                self._line_is_torn = False
+            return self._write_some(data)
+        except OSError as error:
+            self.failure = reason(error)
+            return len(data)
+
+    def renew(self) -> None:
+        """Try again from the next write on; what comes then begins a line of its own."""
+        self._line_is_torn = self._in_a_line
+        self.failure = None
+
+    def _write_some(self, data: Any) -> int:
+        while (written := super().write(data)) is None:
+            if not select.select([], [self], [], _LONGEST_WAIT_SECONDS)[1]:
+                raise TimeoutError(f"nobody read it for {_LONGEST_WAIT_SECONDS} seconds")
+        self._in_a_line = data[written - 1] != _NEW_LINE
+        return written
 
 
 def keep_standard_streams() -> None:
-    """Open the closed ones of standard input, output and error to nowhere, before another file gets their number."""
+    """Make standard output and error such that printing never fails; both are UTF-8, also under cron's C locale.
+
+    What is closed is opened to nowhere first, before another file gets its number.
+    """
+    closed = []
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - stays open to the end
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - stays open to the end
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # UTF-8 also under cron, whose locale is C
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            closed.append(number)
+    streams = [
+        io.TextIOWrapper(
+            io.BufferedWriter(_Stream(number, is_closed=number in closed)),
+            encoding="utf-8",
+            errors="backslashreplace",
+            line_buffering=number == 2 or os.isatty(number),
+        )
+        for number in (1, 2)
+    ]
+    sys.stdout, sys.stderr = streams
 
 
 def say(text: str) -> None:
-    """Write one line to standard error. A line that cannot be written is given up."""
-    try:
+    """One line on standard error."""
+    with contextlib.suppress(OSError):
         print(f"scanner-mover: {printable(text)}", file=sys.stderr, flush=True)
-    except OSError:
-        give_up(sys.stderr)
 
 
 @contextlib.contextmanager
 def printing() -> Iterator[None]:
-    """Print to standard output within it. A reader that went away (`| head`) is no fault.
-
-    Raises UnusableError when standard output cannot be written for another reason, such as a full disk.
-    """
-    try:
-        yield
+    """For what prints to standard output: whatever became of it, the pass goes on."""
+    yield
+    with contextlib.suppress(OSError):
         sys.stdout.flush()
-    except BrokenPipeError:
-        give_up(sys.stdout)
-    except OSError as error:
-        give_up(sys.stdout)
-        raise UnusableError(f"standard output cannot be written: {reason(error)}") from error
 
 
 def put(text: str, file: str | None = None) -> None:
-    """Write TEXT, all of it in one piece, to standard output or in one step to FILE.
-
-    Raises UnusableError when it cannot be written.
-    """
+    """Write TEXT to standard output, or in one step to FILE. Raises UnusableError when FILE cannot be written."""
     if file is None:
         with printing():
             sys.stdout.write(text)
@@ -77,11 +116,40 @@ def json_line(value: Any) -> str:
     return text + "\n"
 
 
+def finish(exit_status: int, *, was_the_job: bool) -> int:
+    """Bring to standard output what is not there yet; gives the exit status of the program, so far EXIT_STATUS.
+
+    Where that fails or failed before, one line says so, and where the output WAS THE JOB the status is 4 at least.
+    """
+    failure = failed()
+    if failure is None:
+        return exit_status
+    say(f"standard output cannot be written: {failure}")
+    return worst([exit_status, ExitStatus.UNUSABLE]) if was_the_job else exit_status
+
+
+def failed() -> str | None:
+    """Why what was printed did not arrive, None when it did; what is printed next is tried anew."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    stream = _raw(sys.stdout)
+    if stream is None or stream.failure is None:
+        return None
+    failure = stream.failure
+    stream.renew()
+    return failure
+
+
 def give_up(stream: TextIO) -> None:
-    """Send STREAM to nowhere. The interpreter flushes the rest of it at its end, and must not complain then."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    """Throw away what STREAM has not written yet, and what comes: a reader that does not read must hold nobody."""
+    raw = _raw(stream)
+    if raw is not None:
+        raw.given_up = True
+
+
+def _raw(stream: object) -> _Stream | None:
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    return raw if isinstance(raw, _Stream) else None
 
 
 def _replace(path: str, text: str) -> None:

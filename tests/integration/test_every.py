@@ -4,9 +4,11 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +18,7 @@ from typing import NamedTuple
 import pytest
 from pydicom.dataset import Dataset
 
+import scanner_mover
 from tests.integration.invariants import assert_study_is_here, processes_of, staging
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.objects import by_study, mr_series, uid
@@ -411,6 +414,139 @@ def test_a_strange_watchdog_or_a_socket_that_is_gone_ends_nothing(tmp_path, usec
     site = Site(tmp_path)
     with running(site, 0.1, env={"NOTIFY_SOCKET": str(tmp_path / "gone"), "WATCHDOG_USEC": usec}):
         wait_until(lambda: passes(site) >= 2)
+
+
+# Updates
+
+
+class Copy:
+    """A copy of the program, as `pip install` would put it in its place; it notes which process runs which version."""
+
+    def __init__(self, folder: Path) -> None:
+        self.package = folder / "scanner_mover"
+        self._notes = folder / "notes"
+        shutil.copytree(Path(scanner_mover.__file__).parent, self.package, ignore=shutil.ignore_patterns("__pycache__"))
+        self.environment = {"PYTHONPATH": str(folder)}
+        self.install("1")
+
+    def install(self, version: str) -> None:
+        """Put VERSION into its place."""
+        part = self.package.parent / "part"
+        part.write_text(
+            f"import os\n__version__ = {version!r}\n"
+            f"with open({str(self._notes)!r}, 'a') as notes:\n    print(os.getpid(), __version__, file=notes)\n"
+        )
+        part.replace(self.package / "__init__.py")
+
+    def runs(self, process_id: int, version: str) -> bool:
+        return f"{process_id} {version}" in self._notes.read_text().splitlines()
+
+
+@contextlib.contextmanager
+def running_copy(site: Site, copy: Copy, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scanner_mover", "move", "--every", "0.5", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**site.environment, **copy.environment},
+        cwd=copy.package.parent,
+    )
+    try:
+        wait_until(lambda: passes(site) >= 1, 60)
+        assert copy.runs(process.pid, "1")
+        yield process
+        assert ended(process, signal.SIGTERM) == 0
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_new_version_takes_over_in_the_same_process(tmp_path):
+    site, copy = Site(tmp_path / "site"), Copy(tmp_path)
+    with running_copy(site, copy) as process:
+        copy.install("2")
+        wait_until(lambda: copy.runs(process.pid, "2"), 120)
+        begun = passes(site)
+        wait_until(lambda: passes(site) >= begun + 2, 60)
+        # A hangup right after the exec ends nothing either.
+        copy.install("3")
+        while not copy.runs(process.pid, "3"):
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.01)
+        begun = passes(site)
+        wait_until(lambda: passes(site) >= begun + 2, 60)
+    assert site.messages().count("the installed program has changed: it takes over") == 2
+
+
+@pytest.mark.parametrize("how", ["missing", "broken"])
+def test_until_the_new_version_starts_the_old_one_goes_on(tmp_path, how):
+    site, copy = Site(tmp_path / "site"), Copy(tmp_path)
+    with ScriptedScanner() as scanner:
+        site.config(SCANNERPORT=scanner.port)
+        with running_copy(site, copy) as process:
+            module, template = copy.package / "scanner" / "retrieve.py", copy.package / "templates" / "series_find.dump"
+            whole = {path: path.read_bytes() for path in (module, template)}
+            template.unlink()
+            module.unlink()
+            if how == "broken":
+                module.write_text("def half(")
+            copy.install("2")
+            note = "the installed program has changed and does not start: the old one goes on"
+            wait_until(lambda: note in site.messages())
+            assert not copy.runs(process.pid, "2")
+            # The old one has all that it needs, although nothing was asked before.
+            site.request(uid())
+            wait_until(lambda: scanner.asked)
+            begun = passes(site)
+            wait_until(lambda: passes(site) >= begun + 2)
+            assert site.messages().count(note) == 1
+            for path, content in whole.items():
+                path.write_bytes(content)
+            wait_until(lambda: copy.runs(process.pid, "2"))
+            begun = passes(site)
+            wait_until(lambda: passes(site) > begun)
+
+
+def test_systemd_notices_nothing_of_an_update(tmp_path):
+    manager = Manager(f"@scanner-mover-test-{os.getpid()}-{tmp_path.name}")
+    site, copy = Site(tmp_path / "site"), Copy(tmp_path)
+    site.environment |= {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "3000000"}
+    with running_copy(site, copy) as process:
+        copy.install("2")
+        wait_until(lambda: copy.runs(process.pid, "2"), 120)
+        wait_until(lambda: manager.heard.count("READY=1") == 2, 60)
+        before = manager.heard.count("WATCHDOG=1")
+        wait_until(lambda: manager.heard.count("WATCHDOG=1") > before, 60)
+        assert "STOPPING=1" not in manager.heard
+    manager.close()
+    assert manager.heard[-1] == "STOPPING=1"
+
+
+def test_an_error_of_ours_in_a_pass_ends_no_daemon(tmp_path):
+    site, copy = Site(tmp_path / "site"), Copy(tmp_path)
+    assert site.move().returncode == 0
+    with (copy.package / "site" / "requests.py").open("a") as module:
+        module.write("\n\ndef scan(*args, **kwargs):\n    raise KeyError('ours')\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scanner_mover", "move", "--every", "0.2"],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**site.environment, **copy.environment},
+        cwd=copy.package.parent,
+    )
+    try:
+        wait_until(lambda: passes(site) >= 4, 60)
+        assert ended(process, signal.SIGTERM) == 0
+        told = process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
+    assert told.count("\n") == 1 and "an error of scanner-mover itself (KeyError)" in told
+    assert site.log().count("Traceback (most recent call last)") == 1
 
 
 # For weeks

@@ -172,23 +172,31 @@ def test_R27_what_kill_9_leaves_the_next_pass_removes(tmp_path):
 
 
 @pytest.mark.parametrize("program", ["main", "move_from_scanner"])
-@pytest.mark.parametrize(("ignored", "exit_status"), [(False, -signal.SIGINT), (True, 0)])
-def test_R27_ctrl_c_while_the_program_still_loads_prints_no_traceback(program, ignored, exit_status):
-    # The signal comes as soon as the program looks for a module of its own, `faults`.
+@pytest.mark.parametrize(
+    ("ignored", "module", "exit_status"),
+    [
+        (False, "arguments", -signal.SIGINT),
+        (False, "transfer.faults", 128 + signal.SIGINT),
+        (True, "arguments", 0),
+        (True, "transfer.faults", 0),
+    ],
+)
+def test_R27_ctrl_c_while_the_program_still_loads_prints_no_traceback(program, ignored, module, exit_status):
+    # The signal comes as soon as the program looks for this module.
     script = f"""
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN if {ignored} else signal.default_int_handler)
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "scanner_mover.transfer.faults":
+        if name == "scanner_mover.{module}":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Finder())
 from scanner_mover.__main__ import {program}
 sys.argv = ["program", "move"] if "{program}" == "main" else ["program"]
 try:
     {program}()
-except SystemExit:
-    sys.exit(0)
+except SystemExit as end:
+    sys.exit(end.code if end.code == 130 else 0)
 """
     environment = {**os.environ, "SCANNER_MOVER_CONFIG": "/nonexistent", "SERVERDIR": "/nonexistent"}
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, env=environment)
