@@ -10,6 +10,7 @@ program stops with what went wrong.
 | `growth` | the same over 10, 100 and 1,000 requests, with many MPPS files; memory; `status` |
 | `pulling` | receiving one large series, and many small ones |
 | `daemon` | `move --every` while nothing is requested |
+| `day` | a simulated day: C-MOVEs for what can never come, images sent twice, lines told |
 
 `harness` runs and times processes and makes the table, `data` makes the images and the sites, `machine` says where
 it ran.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from tests.benchmarks import asking, daemon, growth, machine, pulling, start
+from tests.benchmarks import asking, daemon, day, growth, machine, pulling, start
 from tests.benchmarks.data import Lab
 from tests.benchmarks.harness import NotTheSameWorkError, Row, table
 from tests.support.site import path_without_ours
@@ -23,10 +23,11 @@ _GROUPS: dict[str, Callable[[Lab], list[Row]]] = {
     "series": pulling.rows_of_one_series,
     "small": pulling.rows_of_small_series,
     "daemon": daemon.rows,
+    "day": day.rows,
     "small-orthanc": pulling.rows_of_small_series_of_orthanc,
 }
-# It says much the same as `small`, and takes minutes.
-_ONLY_WHEN_NAMED = {"small-orthanc"}
+# One says much the same as `small`, and both take many minutes.
+_ONLY_WHEN_NAMED = {"small-orthanc", "day"}
 _SAID = "ratio: the median over the rounds of ours / theirs in that round (of theirs / ours where a mark has ≥)"
 
 
@@ -34,7 +35,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.partition(":")[2].strip())
     parser.add_argument("--rows", nargs="+", choices=_GROUPS, default=_default(), metavar="NAME", help=_names())
     parser.add_argument("--rounds", type=int, default=5, help="how often each side runs, in turn (%(default)s)")
-    parser.add_argument("--hour", action="store_true", help="watch the idle daemon for a real hour")
+    parser.add_argument(
+        "--hour",
+        action="store_true",
+        help="watch the idle daemon for a real hour; let the simulated day have a pass each 15 s",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every single value there")
     parser.add_argument("--markdown", action="store_true", help="print the table for a README")
     options = parser.parse_args()

@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.faults.clock import Clock
 from tests.faults.limits import LONG, short_limits
 from tests.faults.table import Entry
 from tests.integration import invariants
 from tests.integration.scenario import Scenario, Study
+from tests.support.clock import Clock
 from tests.support.receiver import StorescpReceiver
 from tests.support.scripted import ScriptedScanner
 from tests.support.site import BIN, Site, held_by_flock, path_without_ours, wait_until

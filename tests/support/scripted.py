@@ -18,6 +18,7 @@ import os
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -91,7 +92,8 @@ class ScriptedScanner:
 
     It records what it was asked: `asked` (level, StudyInstanceUID, SeriesInstanceUID) of each C-FIND and `moves`
     (StudyInstanceUID, SeriesInstanceUID, SOPInstanceUIDs) of each C-MOVE, "" and () for what was not in the query;
-    `associations` counts those that were requested, rejected ones too. A wrong called AE title is rejected.
+    `associations` counts those that were requested, rejected ones too; `sent` how often the destination took each
+    SOPInstanceUID. A wrong called AE title is rejected.
     """
 
     host = LOOPBACK
@@ -118,6 +120,7 @@ class ScriptedScanner:
         self.asked: list[tuple[str, str, str]] = []
         self.moves: list[tuple[str, str, tuple[str, ...]]] = []
         self.associations = 0
+        self.sent: Counter[str] = Counter()
         self.undelivered: list[Path] = []
         self._headers = Headers()
         self._held = threading.Event()
@@ -387,7 +390,8 @@ class ScriptedScanner:
             for number, path in enumerate(paths):
                 if self._ending.wait(script.seconds_between_images):
                     break
-                courier.send(path, number)
+                if courier.send(path, number):
+                    self.sent[self._headers.sop_instance_uid(path)] += 1
             courier.close(aborting=self._ending.is_set())
 
         self._late = [thread for thread in self._late if thread.is_alive()]
@@ -424,6 +428,7 @@ class ScriptedScanner:
                 return False
             if courier.send(paths[number], number):
                 responder.completed += 1
+                self.sent[self._headers.sop_instance_uid(paths[number])] += 1
             else:
                 responder.failed.append(self._headers.sop_instance_uid(paths[number]))
             if script.pending_responses:

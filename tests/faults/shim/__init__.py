@@ -1,0 +1,1 @@
+"""What Python runs first in a mover whose system calls are counted or fail."""
