@@ -29,24 +29,10 @@ SHIM = Path(shim.__file__).parent
 MOST_OF_A_LINE = 3
 ERRORS = ("EIO", "ESTALE", "EACCES")
 OF_CHANGES = ("ENOSPC", "EROFS")
-CHANGES = [
-    "chmod",
-    "chown",
-    "fchmod",
-    "fchown",
-    "file.write",
-    "link",
-    "mkdir",
-    "rename",
-    "replace",
-    "rmdir",
-    "symlink",
-    "unlink",
-    "utime",
-    "write",
-]
+CHANGES = {"chmod", "chown", "fchmod", "fchown", "file.write", "link", "mkdir", "rename", "replace", "rmdir", "symlink"}
+MORE_CHANGES = {"unlink", "utime", "write"}
 OF_DESCRIPTORS = ("EMFILE", "ENFILE")
-SAMPLE_IN_CI = 240
+SAMPLE_IN_CI = 24
 SHARES, SHARES_IN_CI = 16, 4
 SEED = 11
 
@@ -124,7 +110,7 @@ class Place:
         assert done.returncode in STATUSES
         log = self.site.log()
         self._log_read, new = len(log), log[self._log_read :]
-        assert "Traceback" not in done.stderr + new, new
+        assert "Traceback" not in done.stderr + new, new[-2000:]
         invariants.assert_no_patient(done.stdout + done.stderr)
         for uid in self.scenario.requested:
             invariants.check_request(self.site, self.scanner, uid)
@@ -149,7 +135,7 @@ def errors_of(name: str) -> list[str]:
     """What the call may end with."""
     if name == "pipe":
         return [*OF_DESCRIPTORS]
-    more = OF_CHANGES if name in CHANGES else OF_DESCRIPTORS if name in ("open", "scandir") else ()
+    more = OF_CHANGES if name in CHANGES | MORE_CHANGES else OF_DESCRIPTORS if name in ("open", "scandir") else ()
     return [*ERRORS, *more]
 
 
@@ -181,7 +167,8 @@ def test_each_system_call_fails_once(place: Place, share: int, full: bool) -> No
         try:
             place.check_at_once(done)
         except AssertionError as error:
-            broken.append(f"{one.call}, {one.error}: {error}\n{done}")
+            said = "\n".join(done.stderr.splitlines()[-2:])
+            broken.append(f"{one.call}, {one.error}: ended with {done.returncode}: {error}\n{said}")
         settle(place, studies)
     assert not broken, "\n\n".join(broken)
 
