@@ -22,7 +22,7 @@ _GAP = 2
 
 
 def show_overview(overview: Overview) -> None:
-    """Print the screen of OVERVIEW."""
+    """Print the screen of OVERVIEW. Raises UnusableError when it cannot be written."""
     show(screen(overview, console()))
 
 

@@ -1,36 +1,22 @@
 """What lies in `docker/`, parsed, and the commands of our programs that stand in it."""
 
-import importlib.machinery
-import importlib.util
 import json
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import yaml
 
+from tests.docker import dockerfile
+
 TOP = Path(__file__).resolve().parents[2]
 DOCKER = TOP / "docker"
 VENV = "/opt/scanner-mover"
-UNITS = ("scanner-mover.service", "scanner-mover-pass.service", "scanner-mover.timer")
-SERVICES = UNITS[:2]
-
-
-def _rehearse() -> ModuleType:
-    """The program `docker/rehearse` as a module: its parser of a Dockerfile is the tests', too."""
-    loader = importlib.machinery.SourceFileLoader("rehearse", str(DOCKER / "rehearse"))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[loader.name] = module  # where dataclasses looks
-    loader.exec_module(module)
-    return module
-
-
-rehearse = _rehearse()
+# The daemon, a project's daemon, and the timer's pass: they run the mover.
+SERVICES = ("scanner-mover.service", "scanner-mover@.service", "scanner-mover-pass.service")
+UNITS = (*SERVICES, "scanner-mover.timer", "scanner-mover-failed@.service")
+PROJECT = "PCGC"
 
 
 class Stage(NamedTuple):
@@ -53,7 +39,7 @@ class Stage(NamedTuple):
 def stages() -> list[Stage]:
     """The stages of the Dockerfile."""
     found: list[Stage] = []
-    for name, rest in rehearse.parse((DOCKER / "Dockerfile").read_text()):
+    for name, rest in dockerfile.parse((DOCKER / "Dockerfile").read_text()):
         if name == "FROM":
             base, *named = rest.split()
             found.append(Stage(named[1] if named else "", base, []))
@@ -103,8 +89,8 @@ def exec_commands() -> list[tuple[str, list[str]]]:
     """Every command in exec form, of whatever program, and the place where it stands."""
     last = stages()[-1]
     found = [
-        ("Dockerfile CMD", rehearse.exec_form(last.one("CMD"))),
-        ("Dockerfile HEALTHCHECK", rehearse.exec_form(last.one("HEALTHCHECK").partition("CMD ")[2])),
+        ("Dockerfile CMD", dockerfile.exec_form(last.one("CMD"))),
+        ("Dockerfile HEALTHCHECK", dockerfile.exec_form(last.one("HEALTHCHECK").partition("CMD ")[2])),
     ]
     for name, service in compose()["services"].items():
         found.append((f"compose.yaml {name}", service["command"]))
@@ -122,7 +108,7 @@ def exec_commands() -> list[tuple[str, list[str]]]:
         ]
     for name in SERVICES:
         (line,) = unit(name)["ExecStart"]
-        program, *arguments = shlex.split(line)
+        program, *arguments = shlex.split(line.replace("%i", PROJECT))
         found.append((name, [program.removeprefix(f"{VENV}/bin/"), *arguments]))
     return found
 

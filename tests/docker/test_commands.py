@@ -11,8 +11,8 @@ from tests.support.site import Site, wait_until
 
 def test_every_command_is_in_exec_form() -> None:
     commands = exec_commands()
-    # The image's two, one of each service and four health checks, two pods and three probes, two units.
-    assert len(commands) == 2 + 5 + 3 + 2 + 3 + 2
+    # The image's two, one of each service and four health checks, two pods and three probes, three units.
+    assert len(commands) == 2 + 5 + 3 + 2 + 3 + 3
     for where, command in commands:
         assert isinstance(command, list), where
         assert all(isinstance(word, str) and word for word in command), where

@@ -13,7 +13,8 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from scanner_mover import config
-from tests.docker.files import DOCKER, compose, configuration, rehearse, stages
+from tests.docker import dockerfile
+from tests.docker.files import DOCKER, compose, configuration, stages
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.process import ServerProcess
 from tests.support.site import BIN, Site
@@ -77,7 +78,7 @@ def test_what_a_service_mounts_is_there(name: str) -> None:
 def test_a_mover_keeps_what_it_writes_and_begins_when_the_request_is_placed(name: str) -> None:
     service = _SERVICES[name]
     targets = {text.split(":")[1]: text.split(":")[0] for text in service["volumes"]}
-    for volume in rehearse.exec_form(stages()[-1].one("VOLUME")):
+    for volume in dockerfile.exec_form(stages()[-1].one("VOLUME")):
         assert targets[volume] in compose()["volumes"]
     assert targets[service["environment"]["SCANNER_MOVER_CONFIG"]] == "./compose/config.json"
     assert f"{targets['/data']}:/data" in _SERVICES["fill"]["volumes"]

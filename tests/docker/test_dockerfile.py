@@ -1,13 +1,16 @@
-"""The Dockerfile, .dockerignore, and the parser of both in `docker/rehearse`."""
+"""The Dockerfile, .dockerignore, the requirements, and the parser of the first two."""
 
-import ast
+import re
 import subprocess
-import sys
 import tomllib
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
-from tests.docker.files import DOCKER, TOP, VENV, Stage, rehearse, stages
+from scanner_mover import __version__
+from tests.docker import dockerfile
+from tests.docker.files import DOCKER, TOP, VENV, Stage, stages
 from tests.support.site import BIN
 
 
@@ -21,11 +24,11 @@ def test_hadolint_finds_nothing() -> None:
 def test_what_builds_the_environment_stays_behind() -> None:
     build, last = stages()
     assert build.name == "build"
-    assert build.base == last.base == rehearse.BASE_IMAGE
+    assert build.base == last.base == "debian:bookworm-slim"
     (run,) = last.all("RUN")
     assert set(_installed(run)) == {"dcmtk", "python3", "tzdata"}
     assert "pip" not in run
-    assert rehearse.copied(last.one("COPY")) == ("build", [VENV], VENV)
+    assert dockerfile.copied(last.one("COPY")) == ("build", [VENV], VENV)
 
 
 @pytest.mark.parametrize("stage", stages(), ids=["build", "last"])
@@ -44,7 +47,7 @@ def test_the_image_runs_as_a_user_that_owns_the_volumes() -> None:
     uid, gid = last.one("USER").split(":")
     # By number, or Kubernetes' runAsNonRoot cannot tell.
     assert int(uid) >= 1000 and int(gid) >= 1000
-    volumes = rehearse.exec_form(last.one("VOLUME"))
+    volumes = dockerfile.exec_form(last.one("VOLUME"))
     assert volumes == ["/data", "/var/lib/scanner-mover"]
     assert f"install --directory --owner={uid} --group={gid} {' '.join(volumes)}" in last.one("RUN")
     names = [name for name, _ in last.instructions]
@@ -54,24 +57,27 @@ def test_the_image_runs_as_a_user_that_owns_the_volumes() -> None:
 
 
 def test_everything_that_is_copied_is_there_and_not_ignored() -> None:
-    patterns = rehearse.ignore_patterns(TOP)
-    copies = [rehearse.copied(rest) for stage in stages() for rest in stage.all("COPY")]
+    patterns = dockerfile.ignore_patterns(TOP)
+    copies = [dockerfile.copied(rest) for stage in stages() for rest in stage.all("COPY")]
     sources = [source.rstrip("/") for stage, sources, _ in copies if stage is None for source in sources]
-    assert sources == ["LICENSE", "README.md", "pyproject.toml", "scanner_mover"]
+    assert sources == [
+        *("docker/requirements.txt", "docker/requirements-build.txt"),
+        *("LICENSE", "README.md", "pyproject.toml", "scanner_mover"),
+    ]
     for source in sources:
         assert (TOP / source).exists(), source
-        assert not rehearse.ignored(source, patterns), source
+        assert not dockerfile.ignored(source, patterns), source
 
 
 def test_the_whole_package_and_nothing_else_goes_to_the_engine() -> None:
-    patterns = rehearse.ignore_patterns(TOP)
+    patterns = dockerfile.ignore_patterns(TOP)
     package = [path for path in (TOP / "scanner_mover").rglob("*") if path.is_file()]
     relative = {str(path.relative_to(TOP)) for path in package}
-    kept = {path for path in relative if not rehearse.ignored(path, patterns)}
+    kept = {path for path in relative if not dockerfile.ignored(path, patterns)}
     assert kept == {path for path in relative if "__pycache__" not in path}
     assert "scanner_mover/templates/series_find.dump" in kept
     for path in (".git/HEAD", ".venv/bin/python", "tests/__init__.py", "docker/Dockerfile", "fixtures/inputs.py"):
-        assert rehearse.ignored(path, patterns), path
+        assert dockerfile.ignored(path, patterns), path
 
 
 @pytest.mark.parametrize(
@@ -93,37 +99,81 @@ def test_the_whole_package_and_nothing_else_goes_to_the_engine() -> None:
 def test_the_last_pattern_that_matches_a_path_or_a_folder_of_it_counts(
     patterns: list[str], path: str, ignored: bool
 ) -> None:
-    assert rehearse.ignored(path, patterns) is ignored
+    assert dockerfile.ignored(path, patterns) is ignored
 
 
 def test_a_dockerfile_is_parsed_by_instructions() -> None:
     text = '# a comment\nFROM debian AS build\nRUN one \\\n    # between\n    && two\n\nCMD ["a", "b c"]\n'
-    from_, run, cmd = rehearse.parse(text)
+    from_, run, cmd = dockerfile.parse(text)
     assert from_ == ("FROM", "debian AS build")
     assert (run.name, run.rest.split()) == ("RUN", ["one", "&&", "two"])
-    assert rehearse.exec_form(cmd.rest) == ["a", "b c"]
+    assert dockerfile.exec_form(cmd.rest) == ["a", "b c"]
 
 
 @pytest.mark.parametrize("rest", ["scanner-mover move", '"scanner-mover"', "[1]", '{"a": 1}'])
 def test_what_is_not_in_exec_form_is_refused(rest: str) -> None:
-    with pytest.raises(rehearse.RehearsalError, match="not in exec form"):
-        rehearse.exec_form(rest)
+    with pytest.raises(ValueError, match="not in exec form"):
+        dockerfile.exec_form(rest)
 
 
-def test_the_rehearsal_needs_nothing_but_python() -> None:
-    tree = ast.parse((DOCKER / "rehearse").read_text())
-    imported = {
-        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
-    } | {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    # yaml it installs itself, after it has copied the machine that it runs on.
-    assert imported - sys.stdlib_module_names == {"yaml"}
-    assert (DOCKER / "rehearse").stat().st_mode & 0o111
+def test_each_package_has_a_version_and_a_hash() -> None:
+    for name in ("requirements.txt", "requirements-build.txt"):
+        text = (DOCKER / name).read_text().replace("\\\n", " ")
+        packages = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+        assert packages
+        for line in packages:
+            assert re.fullmatch(r"[\w.-]+==[\w.]+( +--hash=sha256:[0-9a-f]{64})+", line), line
+
+
+def test_the_requirements_are_those_of_the_project() -> None:
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())
+    pinned = {name: Version(version) for name, version in _pinned("requirements.txt")}
+    for text in project["project"]["dependencies"]:
+        requirement = Requirement(text)
+        assert pinned[requirement.name] in requirement.specifier
+    build = {name for name, _ in _pinned("requirements-build.txt")}
+    assert build >= {Requirement(text).name for text in project["build-system"]["requires"]}
+
+
+def test_the_image_installs_nothing_without_a_hash() -> None:
+    installs = [
+        step.strip()
+        for rest in stages()[0].all("RUN")
+        for step in rest.split("&&")
+        if re.search(r"pip (install|wheel)", step)
+    ]
+    assert len(installs) == 4
+    for step in installs:
+        words = step.split()
+        offline = {"--no-deps"} <= set(words) and ({"--no-index"} & set(words) or {"--no-build-isolation"} & set(words))
+        assert "--require-hashes" in words or offline, step
+
+
+def test_the_labels_say_what_it_is() -> None:
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="([^"]*)"', stages()[-1].one("LABEL")))
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
+    assert labels["title"] == project["name"]
+    assert labels["version"] == __version__
+    assert labels["licenses"] == project["license"]
+    assert labels["authors"] == project["authors"][0]["name"]
+    assert labels["base.name"].endswith(f"/{stages()[-1].base}")
+
+
+def test_the_rehearsal_can_be_started() -> None:
+    path = DOCKER / "rehearse"
+    assert path.stat().st_mode & 0o111
+    assert len(path.read_text().splitlines()) < 240
+    compile(path.read_text(), str(path), "exec")
 
 
 def test_the_readme_is_copied_because_the_package_needs_it() -> None:
     project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
-    sources = [source for stage in stages() for rest in stage.all("COPY") for source in rehearse.copied(rest)[1]]
+    sources = [source for stage in stages() for rest in stage.all("COPY") for source in dockerfile.copied(rest)[1]]
     assert project["readme"] in sources
+
+
+def _pinned(name: str) -> list[tuple[str, str]]:
+    return re.findall(r"^([\w.-]+)==(\S+)", (DOCKER / name).read_text(), flags=re.MULTILINE)
 
 
 def _installed(run: str) -> list[str]:

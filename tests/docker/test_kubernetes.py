@@ -31,7 +31,9 @@ def _container(kind: str) -> dict[str, Any]:
 
 def test_kubernetes_knows_every_key() -> None:
     objects = kubernetes_objects()
-    assert [one["kind"] for one in objects] == ["ConfigMap", "PersistentVolumeClaim", "Deployment", "CronJob"]
+    assert [one["kind"] for one in objects] == [
+        *("ConfigMap", "PersistentVolumeClaim", "NetworkPolicy", "Deployment", "CronJob")
+    ]
     for one in objects:
         kubernetes_validate.validate(one, kubernetes_validate.latest_version(), strict=True)
 
@@ -93,7 +95,7 @@ def test_its_configuration_and_its_data_are_where_it_looks(kind: str, tmp_path: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_scanner_reaches_movescu(kind: str, tmp_path: Path) -> None:
+def test_the_scanner_reaches_the_receiver(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(configuration("kubernetes")))
     settings = config.load(str(path), config.DEFAULT_PROJECT)
@@ -102,6 +104,22 @@ def test_the_scanner_reaches_movescu(kind: str, tmp_path: Path) -> None:
     assert port["containerPort"] == settings.receive_port
     assert port["hostPort"] == 104
     assert port["containerPort"] >= 1024, "DCMTK refuses it to all but root"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_but_the_scanner_gets_in_and_the_pod_out_to_it(kind: str) -> None:
+    policy = kubernetes("NetworkPolicy")["spec"]
+    keys = configuration("kubernetes")
+    scanner = [{"ipBlock": {"cidr": f"{keys['SCANNERIP']}/32"}}]
+    (way_in,) = policy["ingress"]
+    assert way_in == {"from": scanner, "ports": [{"protocol": "TCP", "port": keys["DICOMPORT"]}]}
+    way_out, names = policy["egress"]
+    assert way_out == {"to": scanner, "ports": [{"protocol": "TCP", "port": keys["SCANNERPORT"]}]}
+    assert {port["port"] for port in names["ports"]} == {53}
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    spec = kubernetes(kind)["spec"]
+    labels = (spec["jobTemplate"]["spec"] if kind == "CronJob" else spec)["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,7 +16,7 @@ from tests.docker.files import DOCKER, SERVICES, UNITS, VENV, unit
 # What belongs to a service that says it is up, and what to one that ends with each pass.
 _OF_ONE_SERVICE = {
     "Description", "Type", "ExecStart", "ExecReload", "WatchdogSec", "Restart", "RestartSec",
-    "RestartPreventExitStatus", "SuccessExitStatus", "SyslogLevel", "LogLevelMax", "WantedBy",
+    "RestartPreventExitStatus", "SuccessExitStatus", "SyslogLevel", "LogLevelMax", "WantedBy", "OnFailure",
 }  # fmt: skip
 
 
@@ -28,9 +28,9 @@ def machine(tmp_path: Path) -> Path:
     units.mkdir(parents=True)
     for name in UNITS:
         shutil.copy(DOCKER / name, units)
-    for program in (f"{VENV}/bin/scanner-mover", "/bin/kill"):
+    for program in (f"{VENV}/bin/scanner-mover", "/bin/kill", "/bin/sh"):
         path = tmp_path / program.lstrip("/")
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("#!/bin/sh\n")
         path.chmod(0o755)
     return tmp_path
@@ -69,12 +69,26 @@ def test_the_service_tells_systemd_how_it_is() -> None:
     assert service["ExecStart"] == [f"{VENV}/bin/scanner-mover move --every 15"]
 
 
+def test_the_service_of_a_project_is_that_of_the_main_site_with_its_name() -> None:
+    one, other = unit("scanner-mover.service"), unit("scanner-mover@.service")
+    assert other["ExecStart"] == [f"{VENV}/bin/scanner-mover move %i --every 15"]
+    assert {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)} == {"Description", "ExecStart"}
+
+
+def test_somebody_hears_when_a_daemon_fails_and_not_of_each_pass() -> None:
+    failing = {name: unit(name).get("OnFailure") for name in SERVICES}
+    told = ["scanner-mover-failed@%n.service"]
+    assert failing == {
+        "scanner-mover.service": told, "scanner-mover@.service": told, "scanner-mover-pass.service": None
+    }  # fmt: skip
+
+
 def test_the_pass_of_the_timer_ends() -> None:
     service = unit("scanner-mover-pass.service")
     assert service["Type"] == ["oneshot"]
     assert service["ExecStart"] == [f"{VENV}/bin/scanner-mover move"]
-    # LOCK_HELD and SCANNER: neither is a fault of this machine.
-    assert service["SuccessExitStatus"] == ["1 5"]
+    # LOCK_HELD, SCANNER, REQUEST_FAILED: none is a fault of this machine.
+    assert service["SuccessExitStatus"] == ["1 5 6"]
     assert "Restart" not in service and "WatchdogSec" not in service
 
 
@@ -104,12 +118,15 @@ def test_only_one_of_the_two_runs() -> None:
     assert unit("scanner-mover.timer")["Conflicts"] == ["scanner-mover.service"]
 
 
-def test_both_services_are_the_same_but_for_how_they_end() -> None:
-    one, other = ({key: value for key, value in unit(name).items() if key not in _OF_ONE_SERVICE} for name in SERVICES)
-    assert one == other
+def test_all_services_are_the_same_but_for_how_they_end() -> None:
+    one, *others = (
+        {key: value for key, value in unit(name).items() if key not in _OF_ONE_SERVICE} for name in SERVICES
+    )
+    assert others == [one, one]
+    assert one["UMask"] == ["0027"]
     assert one["User"] == ["scanner-mover"]
     assert one["CapabilityBoundingSet"] == [""]
-    # movescu gets its SIGTERM from us, after what it is doing is known.
+    # DCMTK's tools get their SIGTERM from us, after what it is doing is known.
     assert one["KillMode"] == ["mixed"]
 
 

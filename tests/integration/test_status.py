@@ -2,11 +2,13 @@
 
 import datetime
 import json
+import os
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.objects import PATIENT_ID, PATIENT_NAME, by_study, mr_series, uid
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.scripted import Script, ScriptedScanner
-from tests.support.site import BIN, Site, held_by_flock, wait_until
+from tests.support.site import BIN, Site, flock, held_by_flock, wait_until
 
-FORMS = [[], ["--json"], ["--prometheus"], ["--html"]]
+FORMS = [[], ["--json"], ["--prometheus"]]
 PASS_KEYS = {"started", "seconds", "exit_status"}
 REQUEST_KEYS = {"study", "outcome", "series", "procedure", "error", "age_seconds", "waits_for", "next_try", "stuck"}
 KEYS = {"project", "enabled", "running", "last_pass", "requests", "failed_requests", "finished", "failed"}
@@ -274,45 +276,6 @@ def test_a_configuration_that_cannot_be_used_is_3(tmp_path):
         assert len(done.stderr.splitlines()) == 1
 
 
-# Into a file
-
-
-@pytest.mark.parametrize("form", FORMS, ids=repr)
-def test_any_form_goes_into_a_file_whole(worked, form):
-    site, _, _ = worked
-    printed = site.mover("status", *form)
-    file = site.root / "web" / "status.file"
-    file.parent.mkdir()
-    file.write_text("old\n")
-    done = site.mover("status", *form, "--output", str(file))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert list(file.parent.iterdir()) == [file]
-    # Times go on between the two.
-    assert [line.split(" ")[0] for line in file.read_text().splitlines()][:3] == [
-        line.split(" ")[0] for line in printed.stdout.splitlines()
-    ][:3]
-    done = site.mover("status", *form, "--output", str(site.root / "none" / "file"))
-    assert done.returncode == 4
-    assert str(site.root / "none" / "file") in done.stderr
-
-
-@pytest.mark.parametrize("form", FORMS, ids=repr)
-def test_standard_output_on_a_full_disk_is_4_and_one_line(worked, form):
-    site, _, _ = worked
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [str(BIN / "scanner-mover"), "status", *form],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=site.environment,
-        )
-    assert done.returncode == 4
-    assert done.stderr == "scanner-mover: standard output cannot be written: No space left on device\n"
-
-
 # For health checks
 
 
@@ -350,9 +313,6 @@ def test_max_age_without_a_pass_is_1(tmp_path):
         ["--request"],
         ["--since", "30d"],
         ["--audit", "--since", "soon"],
-        ["--html", "--json"],
-        ["--check", "--output", "file"],
-        ["--output", ""],
         ["--audit", "--since", "2026-02-30"],
         ["../x"],
     ],
@@ -402,6 +362,46 @@ def test_a_slow_pass_is_seen_and_not_disturbed(tmp_path):
         assert "a pass is running now" in shown
         assert site.requests_in("finished-scans") == [study]
         assert status(site)["running"] is False
+
+
+def test_it_holds_no_lock_in_the_middle_of_its_work(worked):
+    """The state file is a FIFO: there it stops, and whatever it had locked would be locked now."""
+    site, waiting, _ = worked
+    state = site.state_file.read_bytes()
+    site.state_file.unlink()
+    os.mkfifo(site.state_file)
+    process = subprocess.Popen(
+        [str(BIN / "scanner-mover"), "status", "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=site.environment,
+    )
+    try:
+        writing = _open_for_writing(site.state_file)
+        for path in (site.lock_file, site.data / "active-scans"):
+            assert flock(path) == 0, path
+        os.write(writing, state)
+        os.close(writing)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert [request["study"] for request in json.loads(out)["requests"]] == [waiting]
+
+
+def _open_for_writing(path: Path, seconds: float = 60) -> int:
+    """Open a FIFO as soon as somebody reads from it."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert time.monotonic() < end, "nobody reads the state file"
+            time.sleep(0.01)
+            continue
+        os.set_blocking(descriptor, True)
+        return descriptor
 
 
 @pytest.mark.parametrize("form", [*FORMS, ["--max-age", "60"]], ids=repr)
