@@ -87,6 +87,11 @@ class Child:
         self._reading.start()
 
     @property
+    def group(self) -> int:
+        """The number of its process group, which it leads."""
+        return int(self._process.pgid)
+
+    @property
     def exit_status(self) -> int:
         """The exit status, or the negative number of the signal that ended it. Waits for its end."""
         return int(self._process.exit_code)

@@ -1,14 +1,10 @@
-"""movescu: has the scanner send images (C-MOVE, study root), to another program or to movescu itself (`+P`).
+"""movescu: has the scanner send images (C-MOVE, study root) to our own AE title, where storescp or another program
+receives them.
 
 Its exit status is 0 also when the scanner hangs up in the middle; only the final status in its text counts, and the
-images that are there afterwards. `+xa` takes every transfer syntax, and each image is stored in the one it came in;
-`+B` is not used (dcmtk 3.6.5 and 3.6.7 then ignore `-od`).
-
-Who may send to it can be narrowed by rules for the daemon `movescu` in `/etc/hosts.allow` and `/etc/hosts.deny`
-(hosts_access(5)): where there are any, it gets `+ac`.
+images that are there afterwards.
 """
 
-import contextlib
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -19,43 +15,61 @@ from scanner_mover.config import Settings
 from scanner_mover.dcmtk import failure
 from scanner_mover.dcmtk.association import address, options, output_lines, why_unanswered
 from scanner_mover.dcmtk.tool import Toolbox
-from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure
 
-# Responses without an image are patiently heard for so many times the limit of one, if it is us who receive.
+# Responses without a new image are waited for during so many stall limits, where we see images arrive.
 _MOST_LIMITS = 10
 
 _SENDING = re.compile(r"I: Sending Move Request.*")
 _FINAL = re.compile(r"I: Received Final Move Response \((.*)\)")
-_RECEIVED = re.compile(r"I: Received Store Request")
-_PENDING = re.compile(r"I: Received Move Response \d+ \(Pending")
-_DENIED = re.compile(r"E: (?:[0-9a-f]{4}:[0-9a-f]{4} )?TCP wrapper: (denied connection from .*)")
-_RULES = ("/etc/hosts.allow", "/etc/hosts.deny")
-_RULE = re.compile(r"^[^#\n]*\bmovescu\b", re.MULTILINE)
-_CANNOT_LISTEN = re.compile(r"F: cannot (?:create network: |listen on port ).*")
+_RESPONSE = re.compile(r"I: Received Move Response \d+ \(Pending")
+# At -v no version prints them; at -d each response is printed whole (DICOM PS3.7 table 9.1-3).
+_COUNT = re.compile(r"[DI]: (Remaining|Completed|Failed|Warning) Suboperations +: (\d{1,9})")
 
 
 @dataclass(frozen=True)
-class Moved:
-    """How one C-MOVE went: whether it was sent, its final status as movescu words it, the failure that it was, and
-    the seconds that it took; `denied` are its words for each connection that a rule of this machine refused."""
+class SubOperations:
+    """The counts of a C-MOVE response: images that are to be sent, were sent, failed, or were sent with a warning."""
+
+    remaining: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+    warning: int | None = None
+
+
+@dataclass(frozen=True)
+class MoveResult:
+    """How one C-MOVE went: whether it was sent, its final status as movescu words it, the failure that it was, and the
+    seconds that it took; the counts of the last response where the words give them (None: they do not)."""
 
     sent: bool
     status: str
     failure: Failure | None
     seconds: float
-    denied: tuple[str, ...] = ()
+    sub_operations: SubOperations = SubOperations()
 
 
-def parse(lines: Iterable[str]) -> tuple[bool, str | None]:
-    """Whether a C-MOVE was sent, and its final status, from movescu's lines at `-v`."""
+@dataclass(frozen=True)
+class Answer:
+    """What movescu's lines at `-v` say of one C-MOVE; `status` is None when no final response came."""
+
+    sent: bool
+    status: str | None
+    sub_operations: SubOperations
+
+
+def parse(lines: Iterable[str]) -> Answer:
+    """Read movescu's lines."""
     sent, status = False, None
+    counts: dict[str, int] = {}
     for line in lines:
         if _SENDING.fullmatch(line):
             sent = True
         elif found := _FINAL.fullmatch(line):
             status = found[1]
-    return sent, status
+        elif found := _COUNT.fullmatch(line):
+            counts[found[1].lower()] = int(found[2])
+    return Answer(sent, status, SubOperations(**counts))
 
 
 def move(
@@ -63,52 +77,36 @@ def move(
     settings: Settings,
     query: str,
     *,
-    staging: str | None,
     progress: Callable[[], Any],
-    on_image: Callable[[], None],
-    meanwhile: Callable[[], None] | None = None,
-) -> Moved:
+    on_response: Callable[[], None],
+    while_running: Callable[[], None] | None = None,
+) -> MoveResult:
     """Send the query file QUERY as a C-MOVE whose images go to our own AE title.
 
-    With STAGING, an empty folder, movescu takes them itself on DICOMPORT and puts them there; without, another
-    program does. The C-MOVE is ended when for `retrieve_stall_seconds` no response came and `progress` stayed the
-    same; movescu's own `-td` is not used, because with another receiver it would end a retrieve whose images do
-    arrive.
+    PROGRESS gives a value that changes while images arrive; it is called in another thread. The C-MOVE is ended when
+    for `retrieve_stall_seconds` no response came and that value stayed the same, and, where we receive, when for ten
+    times as long no image came whatever the scanner answered. movescu's own `-td` is not used: it would end a retrieve
+    whose images do arrive.
 
-    `on_image` is called, from another thread, each time that movescu tells of one more image; `meanwhile` now and then
-    while it runs.
+    `on_response` is called, in another thread, for each pending response: one more image was sent. `while_running` is
+    called now and then while it runs; when it raises, the C-MOVE is ended.
 
-    Raises UnusableError when movescu cannot run or the port is taken, ConfigurationError when it cannot use `tls`.
+    Raises UnusableError when movescu cannot run, ConfigurationError when it cannot use `tls`.
     """
-    receive = [] if staging is None else ["+P", str(settings.receive_port), "+xa", "-od", staging, *_access()]
-    image = _RECEIVED if receive else _PENDING
     began = time.monotonic()
     run = tools.run(
         "movescu",
-        [*options(settings), "--study", "-aem", settings.calling_ae_title, *receive, *address(settings), query],
+        [*options(settings), "--study", "-aem", settings.calling_ae_title, *address(settings), query],
         stall_seconds=settings.retrieve_stall_seconds,
         progress=progress,
-        most_seconds=_MOST_LIMITS * settings.retrieve_stall_seconds if receive else None,
-        on_line=lambda line: on_image() if image.match(line) else None,
-        meanwhile=meanwhile,
+        most_seconds=_MOST_LIMITS * settings.retrieve_stall_seconds if settings.receive else None,
+        on_line=lambda line: on_response() if _RESPONSE.match(line) else None,
+        meanwhile=while_running,
     )
     seconds = time.monotonic() - began
-    lines = output_lines(settings, run)
-    if receive and any(_CANNOT_LISTEN.fullmatch(line) for line in lines):
-        why = failure.of_lines(lines).text
-        raise UnusableError(f"port {settings.receive_port} (DICOMPORT) cannot be opened to receive images: {why}")
-    sent, status = parse(lines)
-    denied = tuple(found[1] for line in lines if (found := _DENIED.fullmatch(line)))
-    if status is not None:
-        return Moved(sent, status, failure.of_status(status), seconds, denied)
-    broken = why_unanswered(run)
-    return Moved(sent, broken.text, broken, seconds, denied)
-
-
-def _access() -> list[str]:
-    """The options for who may connect; names are never looked up: a name server that is down would hold up images."""
-    for path in _RULES:
-        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
-            if _RULE.search(file.read()):
-                return ["-dhl", "+ac"]
-    return ["-dhl"]
+    answer = parse(output_lines(settings, run))
+    if answer.status is not None:
+        broken = failure.of_status(answer.status)
+        return MoveResult(answer.sent, answer.status, broken, seconds, answer.sub_operations)
+    unanswered = why_unanswered(run)
+    return MoveResult(answer.sent, unanswered.text, unanswered, seconds, answer.sub_operations)

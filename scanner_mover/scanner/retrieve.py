@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import movescu
 from scanner_mover.dcmtk.dump2dcm import Query
-from scanner_mover.dcmtk.movescu import Moved
+from scanner_mover.dcmtk.movescu import MoveResult
 from scanner_mover.dcmtk.tool import Toolbox
-from scanner_mover.errors import Ended, ScannerMoverError, UnusableError
+from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.scanner.progress import Watcher
 from scanner_mover.scanner.query_files import QueryFiles
+from scanner_mover.scanner.receiver import Receiver
 from scanner_mover.scanner.retry import ends_the_pass, is_worth_another_try, with_retries
-from scanner_mover.signals import deferred
 from scanner_mover.site.disk import free_bytes
+from scanner_mover.site.filing import Filed
 from scanner_mover.site.folders import DataFolders
-from scanner_mover.site.staging import Receiver
 
 # A scanner that stalls so often in a row is not asked for more in this pass.
 _MOST_STALLS = 2
@@ -50,6 +50,15 @@ class Puller:
         self.is_stuck = False
         #: The failure after which nothing else is worth pulling in this pass.
         self.ended_by: Failure | None = None
+        # Studies of which an image cannot be filed, and why: more of the same would only fill the disk.
+        self._kept: dict[str, str] = {}
+        #: What became of what was received since this was emptied last.
+        self.filed = Filed()
+
+    def take(self, filed: Filed) -> None:
+        """Take in what became of what was received."""
+        self.filed += filed
+        self._kept |= {one.study_instance_uid or "": one.text for one in filed.kept}
 
     def pull(
         self,
@@ -67,6 +76,8 @@ class Puller:
         if self.ended_by is not None:
             return self.ended_by
         self.is_stuck = False
+        if study_instance_uid in self._kept:
+            raise UnusableError(self._kept[study_instance_uid])
         if self._settings.receive:
             self._receiver.need_place(study_instance_uid, series_instance_uid)
         self.is_stuck = True
@@ -91,40 +102,29 @@ class Puller:
             self.ended_by = failure
         return failure
 
-    def _move(self, study_instance_uid: str, series_instance_uid: str, query: str) -> Moved:
+    def _move(self, study_instance_uid: str, series_instance_uid: str, query: str) -> MoveResult:
         settings = self._settings
         self._need_room()
         self._log(f"pull series {study_instance_uid} {series_instance_uid} from {settings.host} : {settings.port}")
-        staging = self._receiver.new_staging() if settings.receive else None
+        if settings.receive:
+            self._receiver.start()
         self._watcher.pulling(study_instance_uid, series_instance_uid)
-        watched = staging or self._folders.series(study_instance_uid, series_instance_uid)
-        try:
-            moved = movescu.move(
-                self._tools,
-                settings,
-                query,
-                staging=staging,
-                progress=lambda: _size(watched),
-                on_image=self._watcher.image,
-                meanwhile=None if staging is None else lambda: self._receiver.file_whole(staging),
-            )
-        except (Ended, ScannerMoverError):
-            if staging is not None:
-                with deferred():
-                    self._receiver.drop_cut_short(staging)
-                    self._receiver.discard_if_empty(staging)
-            raise
+        watched = self._folders.series(study_instance_uid, series_instance_uid)
+        moved = movescu.move(
+            self._tools,
+            settings,
+            query,
+            progress=self._receiver.growth_of_requested if settings.receive else lambda: _size(watched),
+            on_response=self._watcher.image,
+            while_running=self._receiver.need_room if settings.receive else None,
+        )
         ended = time.monotonic()
-        for denied in moved.denied:
-            self._log(f"{denied}: a rule for movescu in /etc/hosts.allow or /etc/hosts.deny refuses it")
         self._log(
             f"C-MOVE {study_instance_uid} {series_instance_uid}"
             f"{'' if moved.failure is None else ' failed'}: {moved.status} ({moved.seconds:.1f} s)"
         )
-        if staging is not None:
-            if moved.failure is not None and moved.failure.kind is Kind.STALLED:
-                self._receiver.drop_cut_short(staging)
-            self._receiver.file(staging)
+        if settings.receive:
+            self.take(self._receiver.file())
         if moved.sent:
             # What came was filed in the pause: the console rests all the same.
             time.sleep(max(0.0, ended + settings.settle_seconds - time.monotonic()))

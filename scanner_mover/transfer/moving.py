@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from scanner_mover import clock, rules
-from scanner_mover.dcmtk import tls
+from scanner_mover.dcmtk import storescp, tls
 from scanner_mover.dcmtk.dump2dcm import Query, move_of_series, moves_of_images
-from scanner_mover.dcmtk.tool import find_tools
+from scanner_mover.dcmtk.tool import TOOLS, find_tools
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import NO_CONNECTION, Failure, Kind
@@ -16,14 +16,15 @@ from scanner_mover.moment import Moment
 from scanner_mover.rules import Outcome, Procedure, SeriesFacts
 from scanner_mover.scanner.advice import advice
 from scanner_mover.scanner.inventory import Asker, SeriesAnswer
+from scanner_mover.scanner.receiver import Receiver, file_left_over
 from scanner_mover.scanner.retrieve import Puller
 from scanner_mover.scanner.retry import ends_the_pass
 from scanner_mover.site import mpps
 from scanner_mover.site.disk import make_folder
+from scanner_mover.site.filing import Filed
 from scanner_mover.site.images import images_in
 from scanner_mover.site.mpps_cache import Cache
 from scanner_mover.site.requests import Request
-from scanner_mover.site.staging import Receiver
 from scanner_mover.transfer import closing
 from scanner_mover.transfer.history import SeriesKnowledge, StudyKnowledge
 from scanner_mover.transfer.report import SeriesReport, StudyReport
@@ -48,8 +49,9 @@ class _Pass:
         self._settings = settings = work.settings
         self._folders = folders = work.folders
         self._log = log = work.log
-        tools = find_tools()
-        tls.check(tools, settings, ["findscu", "movescu"])
+        receiving = [storescp.NAME] if settings.receive else []
+        tools = find_tools([*TOOLS, *receiving])
+        tls.check(tools, settings, ["findscu", "movescu", *receiving])
         if work.closes and not work.dry_run:
             for folder in (folders.active_scans, folders.finished_scans, folders.failed_scans):
                 make_folder(folder)
@@ -62,11 +64,35 @@ class _Pass:
         self._listed: dict[tuple[str, str], SeriesAnswer] = {}
         self._by_image: set[tuple[str, str]] = set()
         self._no_more_pulls: str | None = None
+        self._listens_on = False
 
     def run(self) -> tuple[list[StudyReport], bool]:
+        try:
+            return self._run()
+        finally:
+            self._end_receiver()
+
+    def _end_receiver(self) -> None:
+        try:
+            if self._listens_on:
+                # Some scanners answer Success first and send afterwards (R41).
+                quiet = max(5.0, self._settings.settle_seconds)
+                self._take(self._receiver.listen_on(quiet, self._settings.retrieve_stall_seconds))
+            self._take(self._receiver.end())
+        except UnusableError as error:
+            self._work.faults.unusable(str(error))
+        finally:
+            self._receiver.end()
+
+    def _take(self, filed: Filed) -> None:
+        self._puller.take(filed)
+        for text in dict.fromkeys(one.text for one in filed.kept):
+            self._work.faults.unusable(text)
+
+    def _run(self) -> tuple[list[StudyReport], bool]:
         if not self._work.dry_run:
             try:
-                self._receiver.file_left()
+                self._take(file_left_over(self._tools, self._settings, self._folders, self._uids, self._log))
             except UnusableError as error:
                 self._work.faults.unusable(str(error))
         # Before the scanner is asked: what it says then is at least as new as the end of the procedure.
@@ -228,11 +254,13 @@ class _Pass:
             return
         try:
             # A study whose last pull failed is tried once a pass, until that goes well.
-            set_aside = self._receiver.set_aside
+            self._puller.filed = Filed()
             failure = self._puller.pull(
                 study.uid, uid, lambda: self._missing(study, uid), try_again=study.knowledge.failed_at is None
             )
-            if self._receiver.set_aside > set_aside:
+            if self._puller.filed.kept:
+                raise UnusableError(self._puller.filed.kept[0].text)
+            if self._puller.filed.damaged:
                 known.error = study.error = (
                     f"images that came are not whole and were set aside in {self._folders.rejected}"
                 )
@@ -256,6 +284,7 @@ class _Pass:
                 self._no_more_pulls = failure.text
         series = self._count(study, uid, series.expected)
         self._tell_count(study, series)
+        self._listens_on |= failure is None and not series.complete
         if (study.uid, uid) not in self._by_image:
             return
         if failure is None:

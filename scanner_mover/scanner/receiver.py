@@ -1,0 +1,322 @@
+"""Receives what the scanner sends during one pass: storescp into a staging folder, and from there to `site/raw`.
+
+It is started when the first series is asked for, and ended with the pass; a pass that retrieves nothing opens no port.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Collection
+
+from scanner_mover import clock
+from scanner_mover.config import Settings
+from scanner_mover.dcmtk import storescp
+from scanner_mover.dcmtk.storescp import Listener
+from scanner_mover.dcmtk.tool import Toolbox
+from scanner_mover.errors import UnusableError
+from scanner_mover.signals import deferred
+from scanner_mover.site import header
+from scanner_mover.site.disk import free_bytes
+from scanner_mover.site.filing import Filed, need_place
+from scanner_mover.site.folders import DataFolders, staging_left
+from scanner_mover.site.staging import (
+    Note,
+    Sorter,
+    files_in,
+    is_staging,
+    make_staging,
+    read_note,
+    remove_staging,
+    write_note,
+)
+from scanner_mover.site.verdict import Origin
+
+_LOOK_SECONDS = 0.2
+# The study's UID stands in most headers before so many bytes.
+_HEADER_BYTES = 64 << 10
+
+
+class Receiver:
+    """What is received during one pass. `end` must be called on any way out of it."""
+
+    def __init__(
+        self,
+        tools: Toolbox,
+        settings: Settings,
+        folders: DataFolders,
+        requested: Collection[str],
+        log: Callable[[str], None],
+    ) -> None:
+        """REQUESTED are the StudyInstanceUIDs that this pass asks for; images of others are set aside."""
+        self._tools = tools
+        self._settings = settings
+        self._folders = folders
+        self._requested = frozenset(requested)
+        self._log = log
+        self._sorter = Sorter(tools, settings, folders, requested)
+        self._listener: Listener | None = None
+        self._staging: str | None = None
+        self._kept: set[str] = set()
+        self._pending = Filed()
+        self._headers = _Headers(self._requested)
+
+    @property
+    def running(self) -> bool:
+        """Whether storescp listens for us."""
+        return self._listener is not None and self._listener.is_alive()
+
+    def start(self) -> None:
+        """Listen on DICOMPORT from here on, if that is not so yet; a storescp that died meanwhile is started anew.
+
+        Raises UnusableError when the port is taken or no staging folder can be made, ConfigurationError when `tls`
+        cannot be used by storescp.
+        """
+        if self.running and self._staging is not None and os.path.isdir(self._staging):
+            return
+        with deferred():
+            self._end()
+        try:
+            with deferred():
+                self._staging = make_staging(self._folders, self._requested)
+                self._headers = _Headers(self._requested)
+                self._listener = Listener(self._tools, self._settings, self._staging, self._on_denied)
+            self._listener.start()
+        except BaseException:
+            with deferred():
+                self._end()
+            raise
+
+    def need_place(self, study_instance_uid: str, series_instance_uid: str) -> None:
+        """See, before a series is asked for, that it can be filed.
+
+        Raises UnusableError when it cannot.
+        """
+        need_place(self._settings, self._folders, study_instance_uid, series_instance_uid)
+
+    def need_room(self) -> None:
+        """Raise UnusableError when less space is free than the reserve: before a C-MOVE, and while images arrive."""
+        if free_bytes(self._folders.raw) < self._settings.reserve_bytes:
+            raise UnusableError(
+                f"less than {self._settings.reserve_bytes} bytes (reserve_bytes) are free for {self._folders.raw}: "
+                "nothing is retrieved until there is room"
+            )
+
+    def growth(self) -> tuple[int, int]:
+        """How many files lie in staging, and how many bytes they have: what grows while images arrive."""
+        sizes = self._sizes()
+        return len(sizes), sum(sizes.values())
+
+    def growth_of_requested(self) -> tuple[int, int]:
+        """The same of the files whose header names a requested study: a stranger's images are no progress.
+
+        May be called from another thread.
+        """
+        sizes = self._sizes()
+        wanted = [size for name, size in sizes.items() if self._headers.is_requested(self._staging or "", name, size)]
+        return len(wanted), sum(wanted)
+
+    def file(self) -> Filed:
+        """File, or set aside, what nobody writes any more. To be called when a C-MOVE had its final response.
+
+        Raises UnusableError when nothing can be judged or brought to the disk.
+        """
+        self._file()
+        return self._take()
+
+    def listen_on(self, quiet_seconds: float, at_most_seconds: float, until: Callable[[], bool] | None = None) -> Filed:
+        """Go on receiving until nothing has grown for QUIET_SECONDS, at most AT_MOST_SECONDS (R41); then file.
+
+        Some scanners answer Success first and send afterwards. Whenever something was filed meanwhile, UNTIL is called:
+        when it says true, nothing more is waited for.
+
+        Raises UnusableError as `file` does, and when the reserve of free space is used up.
+        """
+        began = since = filed_at = time.monotonic()
+        self._file()
+        seen = self.growth_of_requested()
+        while self.running and time.monotonic() < min(since + quiet_seconds, began + at_most_seconds):
+            time.sleep(_LOOK_SECONDS)
+            self.need_room()
+            now = self.growth_of_requested()
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif filed_at < since:
+                filed_at = time.monotonic()
+                new = self._file()
+                seen = self.growth_of_requested()
+                if new and until is not None and until():
+                    break
+        self._file()
+        return self._take()
+
+    def end(self) -> Filed:
+        """End storescp and all that serves its associations, judge what is left, and remove the staging folder.
+
+        May be called again. An image that our end cut short is removed (R27). A file that cannot be moved stays in the
+        staging folder for the next pass.
+
+        Raises UnusableError as `file` does; storescp has been ended then, too.
+        """
+        with deferred():
+            self._end()
+        return self._take()
+
+    def _end(self) -> None:
+        staging, listener = self._staging, self._listener
+        self._staging = self._listener = None
+        if staging is None:
+            return
+        died = listener is not None and not listener.is_alive()
+        cut = frozenset() if listener is None else listener.end()
+        try:
+            self._sort(
+                staging,
+                self._names(staging),
+                lambda name: Origin.OPEN if name in cut else Origin.INTERRUPTED if died else Origin.CLOSED,
+            )
+        finally:
+            self._kept.clear()
+            _leave(staging, self._requested, lambda name: not died and name not in cut)
+
+    def _file(self) -> bool:
+        """File what nobody writes; gives whether something was filed. What became of it is in `_pending`."""
+        staging, listener = self._staging, self._listener
+        if staging is None or listener is None:
+            return False
+        # When storescp died by itself, a file that nobody has open may be one that its end cut short.
+        origin = Origin.CLOSED if listener.is_alive() else Origin.INTERRUPTED
+        names = self._names(staging)  # first: what is in this list and not open is closed
+        open_files = listener.open_files()
+        return self._sort(staging, [name for name in names if name not in open_files], lambda name: origin)
+
+    def _names(self, staging: str) -> list[str]:
+        return [name for name in files_in(staging) if name not in self._kept]
+
+    def _sort(self, staging: str, names: list[str], origin: Callable[[str], Origin]) -> bool:
+        filed = self._sorter.sort(staging, names, origin)
+        self._kept |= {one.name for one in filed.kept}
+        self._pending += filed
+        _report(filed, self._log)
+        return bool(filed.filed)
+
+    def _take(self) -> Filed:
+        """What became of files since this was asked last; an error in between loses none of it."""
+        with deferred():
+            pending, self._pending = self._pending, Filed()
+        return pending
+
+    def _on_denied(self, text: str) -> None:
+        self._log(f"{text}: a rule for storescp in /etc/hosts.allow or /etc/hosts.deny refuses it")
+
+    def _sizes(self) -> dict[str, int]:
+        sizes = {}
+        with contextlib.suppress(OSError), os.scandir(self._staging or "") as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    with contextlib.suppress(OSError):
+                        sizes[entry.name] = entry.stat(follow_symlinks=False).st_size
+        return sizes
+
+
+def file_left_over(
+    tools: Toolbox,
+    settings: Settings,
+    folders: DataFolders,
+    requested: Collection[str],
+    log: Callable[[str], None],
+) -> Filed:
+    """End what a pass that was killed left running, and file, or set aside, what it had received (R27).
+
+    To be called by a pass that holds the lock, before it receives anything. Raises UnusableError when some of it cannot
+    be judged, after all the rest was.
+    """
+    problem = None
+    filed = Filed()
+    sorter = Sorter(tools, settings, folders, requested)
+    left = staging_left(folders)
+    cut = storescp.end_left_over(left, is_staging(folders))
+    for staging in left:
+        try:
+            names = files_in(staging)
+            if names:
+                log(f"an earlier pass left images in {staging}")
+            note = read_note(staging)
+            new = sorter.sort(staging, names, _origin_of(note, cut | set(names[-1:])), requested=note.requested)
+            _report(new, log)
+            filed += new
+            with deferred():
+                _leave(staging, note.requested, note.closed.__contains__)
+        except UnusableError as error:
+            problem = error
+    if problem is not None:
+        raise problem
+    return filed
+
+
+def _origin_of(note: Note, cut: Collection[str]) -> Callable[[str], Origin]:
+    """How each file of a staging folder with this NOTE was written; CUT are those that were being written at the end.
+
+    When storescp was killed with us, that may be any of them, but surely one that was written to last.
+    """
+    restarted = note.boot != clock.now().boot
+
+    def origin(name: str) -> Origin:
+        if restarted:
+            return Origin.BEFORE_RESTART
+        if name in note.closed:
+            return Origin.CLOSED
+        return Origin.OPEN if name in cut else Origin.INTERRUPTED
+
+    return origin
+
+
+def _leave(staging: str, requested: Collection[str], was_closed: Callable[[str], bool]) -> None:
+    """Remove STAGING; where files stay in it, note which of them are known to be whole."""
+    with contextlib.suppress(UnusableError, OSError):
+        left = files_in(staging)
+        if left:
+            write_note(staging, Note(clock.now().boot, frozenset(requested), frozenset(filter(was_closed, left))))
+    remove_staging(staging)
+
+
+def _report(filed: Filed, log: Callable[[str], None]) -> None:
+    for aside in filed.set_aside:
+        log(f"set aside {aside.path}: {aside.text}")
+    for lossy in filed.lossy:
+        log(
+            f"{lossy.study_instance_uid}/{lossy.series_instance_uid}, {lossy.images} images came in a lossy transfer "
+            f"syntax: {lossy.name} ({lossy.transfer_syntax_uid})"
+        )
+    for text in dict.fromkeys(one.text for one in filed.kept):
+        log(text)
+    for name in filed.removed:
+        log(f"removed the image {name} that was cut short")
+
+
+class _Headers:
+    """Which files have a requested study in their header; each header is read until that is known."""
+
+    def __init__(self, requested: Collection[str]) -> None:
+        self._requested = frozenset(requested)
+        self._known: set[str] = set()
+        self._looked_at: dict[str, int] = {}
+
+    def is_requested(self, staging: str, name: str, size: int) -> bool:
+        """Whether the header of the file NAME in STAGING, as far as it came, names a requested study."""
+        if name in self._known:
+            return True
+        looked_at = self._looked_at.get(name)
+        # One that grows is looked at again when it has twice as much to show.
+        if looked_at is not None and (size < 2 * looked_at or looked_at >= header.MOST_BYTES):
+            return False
+        most = _HEADER_BYTES if looked_at is None else header.MOST_BYTES
+        self._looked_at[name] = max(1, size)
+        try:
+            with open(os.path.join(staging, name), "rb") as file:
+                found = header.search(file.read(most))
+        except OSError:
+            return False
+        if not self._requested.isdisjoint(found.study_instance_uids):
+            self._known.add(name)
+            return True
+        return False
