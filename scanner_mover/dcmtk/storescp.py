@@ -37,7 +37,7 @@ _START_SECONDS = 30.0
 _PORT_SECONDS = 1.0
 _PAUSE_SECONDS = 0.01
 _MOST_LINES = 200
-_DENIED = re.compile(r"[EWI]: (?:[0-9a-f]{4}:[0-9a-f]{4} )?TCP wrapper: (denied connection from .*)")
+_DENIED = re.compile(r"E: .*\bTCP wrapper: (denied connection from .*)")
 
 
 def arguments(settings: Settings, folder: str) -> list[str]:
@@ -92,13 +92,14 @@ class Listener:
     def __init__(
         self, tools: Toolbox, settings: Settings, folder: str, on_denied: Callable[[str], None] = lambda text: None
     ) -> None:
-        """It will write into FOLDER, which is there. ON_DENIED gets storescp's words, in another thread, for each
-        connection that a rule of this machine refused."""
+        """It will write into FOLDER, which is there. ON_DENIED gets storescp's words, in another thread, for
+        connections that a rule of this machine refused; the same words once."""
         self._tools = tools
         self._settings = settings
         self._folder = folder
         self._on_denied = on_denied
         self._lines: collections.deque[str] = collections.deque(maxlen=_MOST_LINES)
+        self._denied: set[str] = set()
         self._stack = contextlib.ExitStack()
         self._child: Child | None = None
 
@@ -156,7 +157,9 @@ class Listener:
 
     def _take(self, line: str, is_error: bool) -> None:
         self._lines.append(line)
-        if found := _DENIED.fullmatch(line):
+        found = _DENIED.fullmatch(line)
+        if found is not None and found[1] not in self._denied and len(self._denied) < _MOST_LINES:
+            self._denied.add(found[1])
             self._on_denied(found[1])
 
 

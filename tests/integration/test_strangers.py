@@ -1,4 +1,4 @@
-"""Who may send to movescu while it listens: rules for the daemon `movescu` in /etc/hosts.allow and /etc/hosts.deny."""
+"""Who may send while we receive: rules for the daemon `storescp` in /etc/hosts.allow and /etc/hosts.deny."""
 
 import shlex
 import shutil
@@ -15,7 +15,7 @@ from tests.support.site import BIN
 own_mounts = subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0
 pytestmark = [
     pytest.mark.parametrize("scanner", [Dcmqrscp], indirect=True),
-    pytest.mark.skipif(not own_mounts, reason="no mounts of our own (not root, or in a chroot): see test_movescu"),
+    pytest.mark.skipif(not own_mounts, reason="no mounts of our own (not root, or in a chroot): see test_storescp"),
 ]
 
 
@@ -35,15 +35,15 @@ def a_pass_with_rules(scenario: Scenario, folder: Path, allow: str, deny: str, e
 
 def test_the_scanner_is_let_in_and_nobody_else(scenario: Scenario, tmp_path: Path) -> None:
     study = scenario.acquire(2)
-    a_pass_with_rules(scenario, tmp_path, "movescu: 192.0.2.7\n", "movescu: ALL\n", 5)
+    a_pass_with_rules(scenario, tmp_path, "storescp: 192.0.2.7\n", "storescp: ALL\n", 5)
     assert scenario.where(study) == "active-scans"
-    assert scenario.said("a rule for movescu in /etc/hosts.allow or /etc/hosts.deny refuses it")
-    a_pass_with_rules(scenario, tmp_path, "movescu: 127.0.0.1\n", "movescu: ALL\n", 0)
+    assert scenario.said("a rule for storescp in /etc/hosts.allow or /etc/hosts.deny refuses it")
+    a_pass_with_rules(scenario, tmp_path, "storescp: 127.0.0.1\n", "storescp: ALL\n", 0)
     assert scenario.where(study) == "finished-scans"
 
 
-@pytest.mark.parametrize("deny", ["ALL: ALL\n", "# movescu: ALL\n", ""])
-def test_without_a_rule_for_movescu_nobody_is_refused(scenario: Scenario, tmp_path: Path, deny: str) -> None:
+@pytest.mark.parametrize("deny", ["ALL: ALL\n", "# storescp: ALL\n", ""])
+def test_without_a_rule_for_storescp_nobody_is_refused(scenario: Scenario, tmp_path: Path, deny: str) -> None:
     study = scenario.acquire(1)
     a_pass_with_rules(scenario, tmp_path, "", deny, 0)
     assert scenario.where(study) == "finished-scans"
