@@ -2,13 +2,12 @@
 
 import datetime
 import json
-import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.objects import PATIENT_ID, PATIENT_NAME, by_study, mr_series, uid
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.scripted import Script, ScriptedScanner
-from tests.support.site import BIN, Site, flock, held_by_flock, wait_until
+from tests.support.site import BIN, Site, held_by_flock, wait_until
 
 FORMS = [[], ["--json"], ["--prometheus"]]
 PASS_KEYS = {"started", "seconds", "exit_status"}
@@ -364,44 +363,29 @@ def test_a_slow_pass_is_seen_and_not_disturbed(tmp_path):
         assert status(site)["running"] is False
 
 
-def test_it_holds_no_lock_in_the_middle_of_its_work(worked):
-    """The state file is a FIFO: there it stops, and whatever it had locked would be locked now."""
+NO_LOCKS = """
+import fcntl, sys
+def taken(*arguments):
+    raise AssertionError("a lock was taken")
+fcntl.flock = fcntl.lockf = fcntl.fcntl = taken
+sys.argv = ["scanner-mover", *sys.argv[1:]]
+from scanner_mover.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_it_takes_no_lock_in_the_middle_of_its_work(worked):
     site, waiting, _ = worked
-    state = site.state_file.read_bytes()
-    site.state_file.unlink()
-    os.mkfifo(site.state_file)
-    process = subprocess.Popen(
-        [str(BIN / "scanner-mover"), "status", "--json"],
+    done = subprocess.run(
+        [sys.executable, "-c", NO_LOCKS, "status", "--json"],
+        check=False,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        capture_output=True,
+        text=True,
         env=site.environment,
     )
-    try:
-        writing = _open_for_writing(site.state_file)
-        for path in (site.lock_file, site.data / "active-scans"):
-            assert flock(path) == 0, path
-        os.write(writing, state)
-        os.close(writing)
-        out, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0
-    assert [request["study"] for request in json.loads(out)["requests"]] == [waiting]
-
-
-def _open_for_writing(path: Path, seconds: float = 60) -> int:
-    """Open a FIFO as soon as somebody reads from it."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            assert time.monotonic() < end, "nobody reads the state file"
-            time.sleep(0.01)
-            continue
-        os.set_blocking(descriptor, True)
-        return descriptor
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [request["study"] for request in json.loads(done.stdout)["requests"]] == [waiting]
 
 
 @pytest.mark.parametrize("form", [*FORMS, ["--max-age", "60"]], ids=repr)
