@@ -51,3 +51,8 @@ _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 def is_uid(text: str) -> bool:
     """Whether TEXT is a UID: groups of digits divided by single dots, at most 64 characters."""
     return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
+def uid_order(uid: str) -> tuple[int, ...]:
+    """The order of UIDs in which `1.10` comes after `1.9`; what is no UID comes first."""
+    return tuple(map(int, uid.split("."))) if is_uid(uid) else ()

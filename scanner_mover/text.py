@@ -6,3 +6,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def counted(number: int, one: str, several: str) -> str:
+    """NUMBER with the word for it: `1 study`, `2 studies`."""
+    return f"{number} {one if number == 1 else several}"

@@ -23,7 +23,7 @@ _WORDS = {
 def run(file: str, project: str, server: ServerFolders) -> int:
     """Test the set-up and print each finding as it comes, and a sentence at the end.
 
-    Gives exit status 1 when anything needs attention. Raises UnusableError when standard output cannot be written.
+    Gives exit status 1 when anything needs attention.
     """
     to_fix = 0
     for finding in check(file, project, server):

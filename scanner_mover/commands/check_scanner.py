@@ -4,7 +4,6 @@ import os
 import shlex
 import socket
 import stat
-import tempfile
 
 from scanner_mover.commands.check_configuration import receiving
 from scanner_mover.commands.finding import Finding, Findings, fix, not_tested, ok
@@ -18,6 +17,7 @@ from scanner_mover.failures import NO_CONNECTION, Failure, Kind
 from scanner_mover.scanner.advice import advice
 from scanner_mover.scanner.inventory import Asker
 from scanner_mover.scanner.retry import with_retries
+from scanner_mover.scanner.scratch import scratch_folder
 
 _ECHOSCU = "echoscu"
 _TLS_TOOLS = ("findscu", "movescu", _ECHOSCU)
@@ -43,8 +43,8 @@ def tools(settings: Settings) -> Findings:
     used = find_tools(["dump2dcm"]).environment.get("DCMDICTPATH")
     if asked and not used:
         yield ok(f"DCMDICTPATH names no file that exists ({asked}): DCMTK's own path is used")
-    with tempfile.TemporaryDirectory(prefix="scanner-mover.") as scratch_folder:
-        make_query_file(find_tools(), series_of_study(_NO_STUDY), os.path.join(scratch_folder, "query"))
+    with scratch_folder() as folder:
+        make_query_file(find_tools(), series_of_study(_NO_STUDY), os.path.join(folder, "query"))
     yield ok(f"data dictionary {used or 'of the DCMTK package'}")
 
 
@@ -95,8 +95,8 @@ def scanner(settings: Settings) -> Findings:
 
 def _find_nothing(found: Toolbox, settings: Settings) -> Failure | None:
     """Ask once for a study that no scanner has."""
-    with tempfile.TemporaryDirectory(prefix="scanner-mover.") as scratch_folder:
-        return Asker(found, settings, scratch_folder, 0).series([_NO_STUDY])[_NO_STUDY].failure
+    with scratch_folder() as folder:
+        return Asker(found, settings, folder, 0).series([_NO_STUDY])[_NO_STUDY].failure
 
 
 def _busy(failure: Failure | None) -> Failure | None:

@@ -1,10 +1,8 @@
 """`scanner-mover find`: asks the scanner which studies, or which series of a study, there are."""
 
-import contextlib
 import csv
 import datetime
-import json
-import os
+import io
 import sys
 from collections.abc import Sequence
 
@@ -13,26 +11,39 @@ from scanner_mover.arguments import FindOptions
 from scanner_mover.config import Settings
 from scanner_mover.dates import date_range
 from scanner_mover.dicom import is_uid
-from scanner_mover.display.output import printing, say
-from scanner_mover.errors import ExitStatus, UnusableError, UsageError, reason
+from scanner_mover.display.output import json_line, put, say
+from scanner_mover.display.terminal import progress
+from scanner_mover.errors import ExitStatus, UnusableError, UsageError
+from scanner_mover.failures import Level
 from scanner_mover.scanner.advice import advice
-from scanner_mover.scanner.search import Answer, Row, Wanted, find
+from scanner_mover.scanner.scratch import scratch_folder
+from scanner_mover.scanner.search import Answer, Row, Wanted, answers_in, search
+from scanner_mover.site import requests
 from scanner_mover.site.folders import DataFolders
-from scanner_mover.text import printable
+from scanner_mover.text import counted, printable
+
+# The option of each filter, by its field of Wanted and of FindOptions.
+_FILTERS = {
+    "study_instance_uid": ("--study", "study"),
+    "patient_id": ("--patient-id", "patient_id"),
+    "patient_name": ("--patient-name", "patient_name"),
+    "study_date": ("--date", "date"),
+    "modality": ("--modality", "modality"),
+    "description": ("--description", "description"),
+}
 
 
 def run(options: FindOptions) -> int:
     """Ask, and print the answer; gives the exit status of the contract."""
+    _check(options)
     wanted = _wanted(options)
     settings = config.load(config.file_to_use(options.config), config.project_name(options.project))
-    try:
-        answer = find(settings, wanted, options.limit)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    with printing():
-        _print(options, wanted, answer)
+    answer = _search(settings, wanted, options.limit)
+    _print(options, wanted, answer)
     if answer.more:
         say(f"there are more than these {options.limit}")
+    if answer.not_matching:
+        say(_not_matching(options, answer))
     if options.request:
         _request(settings, answer.rows)
     if answer.failure is not None:
@@ -42,25 +53,33 @@ def run(options: FindOptions) -> int:
     return ExitStatus.OK
 
 
-def _wanted(options: FindOptions) -> Wanted:
-    if options.level not in ("study", "series"):
-        raise UsageError(f"--level is study or series, not {options.level!r}")
-    if options.level == "series" and not options.study:
+def _check(options: FindOptions) -> None:
+    """Raises UsageError for options that do not go together."""
+    series = Level[options.level.name] is Level.SERIES
+    if series and not options.study:
         raise UsageError("--level series needs --study UID: series are asked for study by study")
-    if options.level == "series" and options.request:
+    if series and options.request:
         raise UsageError("--request is for studies: leave out --level series")
-    if options.level == "series" and (options.patient_id or options.patient_name):
+    if series and (options.patient_id or options.patient_name):
         raise UsageError("--patient-id and --patient-name are for studies: leave out --level series")
     if options.study and not is_uid(options.study):
         raise UsageError(f"--study: {options.study!r} is not a UID")
     if options.json and options.csv:
         raise UsageError("--json and --csv exclude each other")
+    if options.all and not options.request:
+        raise UsageError("--all belongs to --request")
+    if options.request and not options.all and not any(getattr(options, field) for _, field in _FILTERS.values()):
+        raise UsageError("--request needs a filter, such as --date 7d; or --all for every study of the scanner")
+
+
+def _wanted(options: FindOptions) -> Wanted:
+    """What OPTIONS ask for. Raises UsageError for a date that is none."""
     try:
         date = date_range(options.date, datetime.date.today()) if options.date else ""
     except ValueError as error:
         raise UsageError(f"--date: {error}") from error
     return Wanted(
-        level=options.level,
+        level=Level[options.level.name],
         study_instance_uid=options.study,
         patient_id=options.patient_id,
         patient_name=options.patient_name,
@@ -70,23 +89,30 @@ def _wanted(options: FindOptions) -> Wanted:
     )
 
 
+def _search(settings: Settings, wanted: Wanted, limit: int | None) -> Answer:
+    with scratch_folder() as folder:
+        try:
+            with progress("answers", None, lambda: answers_in(folder)):
+                return search(settings, wanted, limit, folder)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+
 def _print(options: FindOptions, wanted: Wanted, answer: Answer) -> None:
+    rows = [_cells(wanted, row) for row in answer.rows]
     if options.json:
-        text = json.dumps(answer.rows, ensure_ascii=False)
-        # Readable, but nothing in it that a terminal obeys.
-        print("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))
+        put(json_line(answer.rows))
     elif options.csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(wanted.keywords)
-        writer.writerows(_cells(wanted, row) for row in answer.rows)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([wanted.keywords, *rows])
+        put(text.getvalue())
     elif sys.stdout.isatty():
         from scanner_mover.display.tables import show_rows
 
-        if answer.rows or answer.failure is None:
-            show_rows(wanted.keywords, [_cells(wanted, row) for row in answer.rows])
+        if rows or answer.failure is None:
+            show_rows(wanted.keywords, rows)
     else:
-        for cells in (wanted.keywords, *(_cells(wanted, row) for row in answer.rows)):
-            print("\t".join(cells))
+        put("".join("\t".join(cells) + "\n" for cells in (wanted.keywords, *rows)))
 
 
 def _cells(wanted: Wanted, row: Row) -> list[str]:
@@ -94,8 +120,18 @@ def _cells(wanted: Wanted, row: Row) -> list[str]:
     return ["" if value is None else printable(str(value)) for value in values]
 
 
+def _not_matching(options: FindOptions, answer: Answer) -> str:
+    """The line about what the scanner returned although it was not asked for."""
+    filters = (_FILTERS[name] for name in answer.ignored)
+    given = ", ".join(f"{option} {getattr(options, field)}" for option, field in filters)
+    return (
+        f"the scanner also returned {answer.not_matching} that do not match {given}: "
+        "they are neither shown nor requested"
+    )
+
+
 def _request(settings: Settings, rows: Sequence[Row]) -> None:
-    """Write a request for each study, never over one that is there.
+    """Write a request for each study, never over one that is there; MPPS files of old studies are not expected (R32).
 
     Raises UnusableError when one cannot be written, after all others were.
     """
@@ -108,14 +144,12 @@ def _request(settings: Settings, rows: Sequence[Row]) -> None:
             problem = problem or f"the scanner names a study without a valid StudyInstanceUID: {uid!r}"
             continue
         try:
-            os.makedirs(folder, exist_ok=True)
-            with open(os.path.join(folder, uid), "x", encoding="ascii"):
+            if requests.write(folder, uid, mpps_expected=False):
                 new += 1
-        except FileExistsError:
-            there += 1
-        except OSError as error:
-            problem = f"{os.path.join(folder, uid)} cannot be written: {reason(error)}"
-    with contextlib.suppress(OSError):
-        say(f"requested {new} studies; {there} were requested already")
+            else:
+                there += 1
+        except UnusableError as error:
+            problem = str(error)
+    say(f"requested {counted(new, 'study', 'studies')}; {there} {'was' if there == 1 else 'were'} requested already")
     if problem is not None:
         raise UnusableError(problem)

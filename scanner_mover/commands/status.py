@@ -49,7 +49,7 @@ def _check(options: StatusOptions) -> None:
 
 
 def _show(overview: Overview, options: StatusOptions) -> None:
-    """Print OVERVIEW in the form that was asked for. Raises UnusableError when it cannot be written."""
+    """Print OVERVIEW in the form that was asked for. Raises UnusableError when the file cannot be written."""
     if options.json:
         put(json_line(overview.to_json()), options.output)
     elif options.prometheus:

@@ -22,7 +22,7 @@ _GAP = 2
 
 
 def show_overview(overview: Overview) -> None:
-    """Print the screen of OVERVIEW. Raises UnusableError when it cannot be written."""
+    """Print the screen of OVERVIEW."""
     show(screen(overview, console()))
 
 

@@ -1,17 +1,14 @@
 """The console of rich that everything on a terminal goes through, and the bars on it."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from io import TextIOBase
-from typing import IO, cast
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from scanner_mover.display.output import give_up, put
+from scanner_mover.display.output import put
 from scanner_mover.text import printable
 
 #: Below so many columns a table would tear its words apart: each row is written in lines of its own.
@@ -20,42 +17,13 @@ NARROW = 120
 _REFRESHES_A_SECOND = 4
 
 
-class _Sturdy(TextIOBase):
-    """Standard output, or error; a terminal that was closed is given up, and what is shown on it is lost."""
-
-    def __init__(self, error: bool) -> None:
-        self._stream = sys.stderr if error else sys.stdout
-
-    def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except OSError:
-            give_up(self._stream)
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except OSError:
-            give_up(self._stream)
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-
 def console(*, error: bool = False) -> Console:
-    """A console on standard output; with `error` on standard error."""
-    return Console(file=cast(IO[str], _Sturdy(error)), highlight=False)
+    """A console on standard output; with ERROR on standard error."""
+    return Console(stderr=error, highlight=False)
 
 
 def show(*renderables: RenderableType, soft_wrap: bool = False) -> None:
-    """Print RENDERABLES to standard output, all of them in one piece.
-
-    With `soft_wrap` the terminal breaks long lines, not rich. Raises UnusableError when they cannot be written.
-    """
+    """Print RENDERABLES to standard output, all of them in one piece; with SOFT_WRAP the terminal breaks long lines."""
     screen = console()
     with screen.capture() as captured:
         for one in renderables:
@@ -91,14 +59,14 @@ def bar_text(screen: Console, received: int, expected: int | None, width: int) -
 class _Polled(Progress):
     """A progress display that asks how far the work is each time that it is drawn."""
 
-    def __init__(self, description: str, total: int | None, done: Callable[[], int], screen: Console) -> None:
+    def __init__(self, done: Callable[[], int], screen: Console) -> None:
+        self._done = done
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}"))
         super().__init__(*columns, console=screen, transient=True, refresh_per_second=_REFRESHES_A_SECOND)
-        self._done = done
-        self._task = self.add_task(description, total=total)
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        self.update(self._task, completed=self._done())
+        for task in self.tasks:
+            self.update(task.id, completed=self._done())
         return super().get_renderables()
 
 
@@ -113,5 +81,6 @@ def progress(description: str, total: int | None, done: Callable[[], int]) -> It
     if not screen.is_terminal:
         yield
         return
-    with _Polled(description, total, done, screen):
+    with _Polled(done, screen) as shown:
+        shown.add_task(description, total=total)
         yield

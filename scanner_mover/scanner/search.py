@@ -1,8 +1,8 @@
-"""What `find` asks the scanner, and the rows that come out: one for each answer, by the standard's keywords."""
+"""What `find` asks the scanner, and the rows that come out: one for each study or series, by DICOM's keywords."""
 
-import fnmatch
+import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -12,10 +12,11 @@ from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.dump2dcm import Query
 from scanner_mover.dcmtk.tool import Toolbox, find_tools
-from scanner_mover.dicom import SPECIFIC_CHARACTER_SET
-from scanner_mover.failures import Failure
+from scanner_mover.dicom import SPECIFIC_CHARACTER_SET, uid_order
+from scanner_mover.failures import Failure, Level
 from scanner_mover.scanner.ask import ask
 from scanner_mover.scanner.charset import decode
+from scanner_mover.scanner.matching import matches_date, matches_text
 from scanner_mover.scanner.query_files import QueryFiles
 
 STUDY_KEYWORDS = (
@@ -43,14 +44,15 @@ SERIES_KEYWORDS = (
     "StudyInstanceUID",
 )
 
-Row = dict[str, str | int | None]
+Value = str | int | None
+Row = dict[str, Value]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for: a level, `study` or `series`, and values to match, with DICOM's wildcards; empty: any."""
+    """What is asked for: studies, or the series of one, and values to match, with DICOM's wildcards; empty: any."""
 
-    level: str = "study"
+    level: Level = Level.STUDY
     study_instance_uid: str = ""
     patient_id: str = ""
     patient_name: str = ""
@@ -61,87 +63,154 @@ class Wanted:
     @property
     def keywords(self) -> tuple[str, ...]:
         """The columns of the answer."""
-        return STUDY_KEYWORDS if self.level == "study" else SERIES_KEYWORDS
+        return STUDY_KEYWORDS if self.level is Level.STUDY else SERIES_KEYWORDS
+
+    @property
+    def uid_keyword(self) -> str:
+        """The column that says which study, or series, a row is about."""
+        return "StudyInstanceUID" if self.level is Level.STUDY else "SeriesInstanceUID"
 
     def query(self) -> Query:
         """The query for dump2dcm; values beyond ASCII are sent as UTF-8 and say so."""
         values = {name: value for name, value in vars(self).items() if name != "level"}
         ascii_only = all(value.isascii() for value in values.values())
-        template = "find_studies.dump" if self.level == "study" else "find_series.dump"
+        template = "find_studies.dump" if self.level is Level.STUDY else "find_series.dump"
         declared = "" if ascii_only else "(0008,0005) CS [ISO_IR 192]"
         return Query(template, (("specific_character_set", declared), *values.items()))
+
+    def ignored_by(self, row: Row) -> list[str]:
+        """The values that ROW does not match, by the names of the fields: the scanner ignored those keys.
+
+        The modality of a study is none of them: what a scanner does not tell of it, the study's series do.
+        """
+        prefix = "Study" if self.level is Level.STUDY else "Series"
+        study = _text(row["StudyInstanceUID"])
+        matches = {
+            "study_instance_uid": study is None or study == self.study_instance_uid,
+            "patient_id": matches_text(_text(row.get("PatientID")), self.patient_id),
+            "patient_name": matches_text(_text(row.get("PatientName")), self.patient_name),
+            "study_date": matches_date(_text(row[f"{prefix}Date"]), self.study_date),
+            "description": matches_text(_text(row[f"{prefix}Description"]), self.description),
+            "modality": self.level is Level.STUDY or matches_text(_text(row["Modality"]), self.modality),
+        }
+        return [name for name, matched in matches.items() if getattr(self, name) and not matched]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows that came; `more` when there were more than asked for, `failure` when the answer was cut short."""
+    """The rows that came; `more` when there were more than asked for, `failure` when the answer was cut short.
+
+    `not_matching` counts the studies or series that the scanner returned although they do not match, `ignored` names
+    the fields of `Wanted` that it ignored.
+    """
 
     rows: list[Row]
     more: bool
     failure: Failure | None
+    not_matching: int
+    ignored: tuple[str, ...]
 
 
-def find(settings: Settings, wanted: Wanted, limit: int | None) -> Answer:
-    """Ask the scanner for WANTED and give at most LIMIT rows.
+def search(settings: Settings, wanted: Wanted, limit: int | None, scratch_folder: str) -> Answer:
+    """Ask the scanner for WANTED and give at most LIMIT rows; the answers pass through SCRATCH_FOLDER.
 
     Raises UnusableError when a tool cannot be used, ConfigurationError when `tls` cannot, ValueError when a value
     cannot stand in a query.
     """
-    wanted.query().text()  # a value that cannot be sent is told before anything is looked for
+    wanted.query().text()  # a value that cannot be sent is said before anything is looked for
     tools = find_tools()
     tls.check(tools, settings, ["findscu"])
-    with tempfile.TemporaryDirectory(prefix="scanner-mover.") as work:
 
-        def ask_all(queries: Sequence[Query], keywords: Sequence[str], most: int | None) -> list[_Asked]:
-            return _ask(tools, settings, tempfile.mkdtemp(dir=work), queries, keywords, most)
+    def ask_all(queries: Sequence[Query], keywords: Sequence[str]) -> list[_Asked]:
+        return _ask(tools, settings, tempfile.mkdtemp(dir=scratch_folder), queries, keywords)
 
-        # A scanner may not match by the modality of a study, nor tell it: then its series tell.
-        by_modality = wanted.level == "study" and bool(wanted.modality)
-        most = None if limit is None or by_modality else limit + 1
-        rows, failure = ask_all([wanted.query()], wanted.keywords, most)[0]
-        if by_modality and rows:
-            failure = _tell_modalities(rows, ask_all) or failure
-            rows = [row for row in rows if _is_of_modality(row, wanted.modality)]
-    more = limit is not None and len(rows) > limit
-    return Answer(rows[:limit], more, failure)
+    answered, failure = ask_all([wanted.query()], wanted.keywords)[0]
+    rows, ignored = [], []
+    for row in _merged(answered, wanted.uid_keyword):
+        ignored.append(wanted.ignored_by(row))
+        if not ignored[-1]:
+            rows.append(row)
+    if wanted.level is Level.SERIES:
+        rows.sort(key=_in_order)
+    elif wanted.modality and rows:
+        failure = _complete_modalities(rows, ask_all) or failure
+        rows = [row for row in rows if matches_text(_text(row["ModalitiesInStudy"]), wanted.modality)]
+    return Answer(
+        rows[:limit],
+        limit is not None and len(rows) > limit,
+        failure,
+        sum(map(bool, ignored)),
+        tuple(dict.fromkeys(name for names in ignored for name in names)),
+    )
+
+
+def answers_in(scratch_folder: str) -> int:
+    """How many answers lie in SCRATCH_FOLDER now."""
+    return sum(name.startswith("rsp") for _, _, names in os.walk(scratch_folder) for name in names)
 
 
 _Asked = tuple[list[Row], Failure | None]
 
 
 def _ask(
-    tools: Toolbox,
-    settings: Settings,
-    work: str,
-    queries: Sequence[Query],
-    keywords: Sequence[str],
-    most: int | None,
+    tools: Toolbox, settings: Settings, folder: str, queries: Sequence[Query], keywords: Sequence[str]
 ) -> list[_Asked]:
     """The rows of each of QUERIES, asked in one association, and its failure."""
     tags = {keyword: _tag(keyword) for keyword in keywords}
     wanted_tags = [SPECIFIC_CHARACTER_SET, *tags.values()]
-    files = QueryFiles(tools, work)
-    found = ask(tools, settings, files, queries, wanted_tags, retries=settings.retries, most_read=most)
+    found = ask(tools, settings, QueryFiles(tools, folder), queries, wanted_tags, retries=settings.retries)
     return [([_row(answer, tags) for answer in one.answers], one.failure) for one in found]
 
 
-def _tell_modalities(rows: list[Row], ask: Callable[..., list[_Asked]]) -> Failure | None:
-    """Put the modalities of its series into each of ROWS in which the scanner told none."""
+def _merged(rows: Iterable[Row], uid_keyword: str) -> list[Row]:
+    """ROWS with one for each UID: some scanners send an answer for each image of a study."""
+    merged: dict[Value, Row] = {}
+    without_uid = []
+    for row in rows:
+        uid = row[uid_keyword]
+        if uid is None:
+            without_uid.append(row)
+        elif uid in merged:
+            merged[uid] = {keyword: _one_of(keyword, value, row[keyword]) for keyword, value in merged[uid].items()}
+        else:
+            merged[uid] = row
+    return [*merged.values(), *without_uid]
+
+
+def _one_of(keyword: str, one: Value, other: Value) -> Value:
+    """What two answers about the same thing say together: all modalities, the larger number, the first text."""
+    if one is None or other is None:
+        return other if one is None else one
+    if keyword == "ModalitiesInStudy":
+        return "\\".join(dict.fromkeys([*str(one).split("\\"), *str(other).split("\\")]))
+    if keyword.startswith("NumberOf") and isinstance(one, int) and isinstance(other, int):
+        return max(one, other)
+    return one
+
+
+def _in_order(series: Row) -> tuple[bool, int, tuple[int, ...]]:
+    """The order of series: by number, then those without one, and by UID."""
+    number = series["SeriesNumber"]
+    known = isinstance(number, int)
+    return not known, number if isinstance(number, int) else 0, uid_order(str(series["SeriesInstanceUID"]))
+
+
+def _complete_modalities(rows: list[Row], ask_all: Callable[..., list[_Asked]]) -> Failure | None:
+    """Put the modalities of its series into each of ROWS in which the scanner gave none."""
     silent = [row for row in rows if row["ModalitiesInStudy"] is None and isinstance(row["StudyInstanceUID"], str)]
-    queries = [Wanted(level="series", study_instance_uid=str(row["StudyInstanceUID"])).query() for row in silent]
+    queries = [Wanted(Level.SERIES, str(row["StudyInstanceUID"])).query() for row in silent]
     if not silent:
         return None
     failures = []
-    for row, (series, failure) in zip(silent, ask(queries, ("Modality",), None), strict=True):
+    for row, (series, failure) in zip(silent, ask_all(queries, ("Modality",)), strict=True):
         modalities = sorted({str(one["Modality"]) for one in series if one["Modality"] is not None})
         row["ModalitiesInStudy"] = "\\".join(modalities) or None
         failures.append(failure)
     return next((failure for failure in failures if failure is not None), None)
 
 
-def _is_of_modality(row: Row, modality: str) -> bool:
-    told = str(row["ModalitiesInStudy"] or "").split("\\")
-    return any(fnmatch.fnmatchcase(one.strip(), modality) for one in told)
+def _text(value: Value) -> str | None:
+    return None if value is None else str(value)
 
 
 def _tag(keyword: str) -> str:
@@ -160,7 +229,6 @@ def _row(answer: Dump, tags: dict[str, str]) -> Row:
             row[keyword] = None
             continue
         text = decode(element.text.strip(" \0"), vr, declared)
-        row[keyword] = (
-            int(text) if vr == "IS" and text.isascii() and text.isdigit() and len(text) < 13 else text or None
-        )
+        is_number = vr == "IS" and text.isascii() and text.isdigit() and len(text) < 13
+        row[keyword] = int(text) if is_number else text or None
     return row

@@ -4,17 +4,19 @@ import contextlib
 import datetime
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from scanner_mover import clock
 from scanner_mover.config import Settings
-from scanner_mover.dicom import is_uid
+from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.errors import UnusableError
 from scanner_mover.rules import Outcome
-from scanner_mover.site import requests, state
+from scanner_mover.site import ledger, requests, state
 from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on
+from scanner_mover.site.ledger import Entry
 from scanner_mover.site.requests import Request
 from scanner_mover.site.state import State
 from scanner_mover.transfer.history import StudyKnowledge, from_json
@@ -140,8 +142,14 @@ def look(settings: Settings, server: ServerFolders) -> Overview:
         enabled = is_switched_on(folders)
     except UnusableError as error:
         problems.append(str(error))
+    entries: Mapping[str, Entry] = {}
+    try:
+        entries = ledger.read(server.ledger)
+    except UnusableError as error:
+        problems.append(str(error))
     scanned = requests.scan(folders.active_scans)
     problems += scanned.unreadable
+    failed_at = _closed_at(folders.failed_scans)
     now = time.time()
     statuses = [_request(request, known, now) for request in scanned.requests]
     return Overview(
@@ -154,9 +162,9 @@ def look(settings: Settings, server: ServerFolders) -> Overview:
         requests=tuple(sorted(statuses, key=lambda request: not request.needs_attention)),
         free_bytes=_free_bytes(folders),
         reserve_bytes=settings.reserve_bytes,
-        finished=_closed(folders.finished_scans, now),
-        failed=_closed(folders.failed_scans, now),
-        failed_requests=_failed_requests(folders, now),
+        finished=_closed(_closed_at(folders.finished_scans), now),
+        failed=_closed(failed_at, now),
+        failed_requests=_failed_requests(failed_at, entries, now),
         problems=tuple(problems),
     )
 
@@ -200,21 +208,16 @@ def _waiting(history: StudyKnowledge | None) -> Waiting:
         waits_for=getattr(history, "waits_for", "nothing"),
         text=getattr(history, "waits_text", "") or history.error or "",
         next_try=getattr(history, "next_try", None),
-        stuck=tuple(sorted(stuck, key=_in_order)),
+        stuck=tuple(sorted(stuck, key=uid_order)),
     )
 
 
 def _report(study_instance_uid: str, history: StudyKnowledge) -> StudyReport:
     series = tuple(
         SeriesReport(uid, one.expected, one.received, one.complete, one.pulled, one.error)
-        for uid, one in sorted(history.series.items(), key=lambda item: _in_order(item[0]))
+        for uid, one in sorted(history.series.items(), key=lambda item: uid_order(item[0]))
     )
     return StudyReport(study_instance_uid, history.outcome, series, history.procedure, history.error)
-
-
-def _in_order(uid: str) -> tuple[int, ...]:
-    """The order of UIDs in which `.10` comes after `.9`."""
-    return tuple(map(int, uid.split("."))) if is_uid(uid) else ()
 
 
 def _free_bytes(folders: DataFolders) -> int | None:
@@ -244,16 +247,18 @@ def _closed_at(folder: str) -> dict[str, float]:
     return found
 
 
-def _closed(folder: str, now: float) -> Closed:
+def _closed(at: Mapping[str, float], now: float) -> Closed:
     today = time.mktime((*time.localtime(now)[:3], 0, 0, 0, 0, 0, -1))
-    times = _closed_at(folder).values()
-    return Closed(len(times), sum(one >= today for one in times))
+    return Closed(len(at), sum(one >= today for one in at.values()))
 
 
-def _failed_requests(folders: DataFolders, now: float) -> tuple[FailedRequest, ...]:
-    failed = [
-        FailedRequest(uid, at, None)
-        for uid, at in _closed_at(folders.failed_scans).items()
-        if is_uid(uid) and at >= now - _FAILED_SHOWN_SECONDS
-    ]
+def _failed_requests(at: Mapping[str, float], entries: Mapping[str, Entry], now: float) -> tuple[FailedRequest, ...]:
+    """The requests in `failed-scans`, moved there AT these times, that failed in the last 7 days; ENTRIES say why."""
+    failed = []
+    for uid, moved_at in at.items():
+        entry = entries.get(uid)
+        known = entry if entry is not None and entry.outcome == "failed" else None
+        failed_at = (_epoch(known.time) if known else None) or moved_at
+        if is_uid(uid) and failed_at >= now - _FAILED_SHOWN_SECONDS:
+            failed.append(FailedRequest(uid, failed_at, known.reason if known else None))
     return tuple(sorted(failed, key=lambda one: -one.failed_at))

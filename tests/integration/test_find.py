@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import warnings
 from collections.abc import Iterable, Iterator
@@ -251,6 +253,9 @@ def test_filters_at_series_level(hospital):
         ["--study", "../../etc/passwd"],
         ["--limit", "0"],
         ["--json", "--csv"],
+        ["--request"],
+        ["--request", "--limit", "5"],
+        ["--all"],
         ["--patient-id", "a\\b"],
         ["--patient-id", "a\nb"],
         ["--patient-name", "a\x1b[2Jb"],
@@ -501,7 +506,7 @@ def test_an_answer_that_is_cut_short_is_said_and_what_came_is_printed(tmp_path):
         assert [row["PatientID"] for row in json.loads(done.stdout)] == ["P-0", "P-1", "P-2"]
         assert "cut short after 3" in done.stderr
         # What was found is requested all the same, and the exit status says that there is more.
-        done = site.mover("find", "--request")
+        done = site.mover("find", "--request", "--all")
         assert done.returncode == 5
         assert site.requests_in("active-scans") == sorted(answer.StudyInstanceUID for answer in answers)
 
@@ -580,12 +585,139 @@ def test_the_limit_is_exact_and_says_if_there_is_more(hospital, limit, shown, mo
 
 def test_the_limit_is_what_is_requested(hospital, tmp_path):
     site = Site(tmp_path / "own", scanner_port=hospital.server.port)
-    done = site.mover("find", "--limit", "2", "--request", "--json")
+    done = site.mover("find", "--limit", "2", "--request", "--all", "--json")
     assert done.returncode == 0
     found = [row["StudyInstanceUID"] for row in json.loads(done.stdout)]
     assert site.requests_in("active-scans") == sorted(found)
     assert len(found) == 2
     assert "there are more" in done.stderr
+
+
+# What a scanner does with a key that it does not know
+
+
+@pytest.fixture
+def careless(tmp_path) -> Iterator[tuple[Site, dict[str, str]]]:
+    """A scanner that returns all it has, whatever was asked for."""
+    knee = _answer(StudyDescription="Left KNEE", PatientName="Knee^One", PatientID="K1", StudyDate="20260131")
+    head = _answer(StudyDescription="Head", PatientName="Head^Two", PatientID="H2", StudyDate="20260201")
+    nothing = _answer()
+    answers = [(PENDING, answer) for answer in (knee, head, nothing)]
+    uids = {"knee": knee.StudyInstanceUID, "head": head.StudyInstanceUID}
+    with ScriptedScanner(script=Script(find_answers={"STUDY": answers})) as scanner:
+        yield Site(tmp_path, scanner_port=scanner.port), uids
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--description", "*knee*"], "knee"),
+        (["--patient-id", "K?"], "knee"),
+        (["--patient-name", "KNEE*"], "knee"),
+        (["--date", "2026-02-01-"], "head"),
+    ],
+    ids=" ".join,
+)
+def test_what_does_not_match_is_neither_shown_nor_requested_and_that_is_said(careless, arguments, name):
+    site, uids = careless
+    done = site.mover("find", "--json", *arguments, "--request")
+    assert done.returncode == 0
+    assert [row["StudyInstanceUID"] for row in json.loads(done.stdout)] == [uids[name]]
+    assert site.requests_in("active-scans") == [uids[name]]
+    assert f"also returned 2 that do not match {arguments[0]} {arguments[1]}" in done.stderr or "--date" in arguments
+    assert "neither shown nor requested" in done.stderr
+
+
+def test_another_study_than_the_one_asked_for_is_not_shown(careless):
+    site, uids = careless
+    done = site.mover("find", "--json", "--study", uids["head"])
+    assert [row["StudyInstanceUID"] for row in json.loads(done.stdout)] == [uids["head"]]
+
+
+def test_the_limit_counts_what_matches(careless):
+    site, uids = careless
+    done = site.mover("find", "--json", "--patient-id", "H2", "--limit", "1")
+    assert [row["StudyInstanceUID"] for row in json.loads(done.stdout)] == [uids["head"]]
+    assert "there are more" not in done.stderr
+
+
+def test_one_answer_for_each_image_is_one_row_for_each_study(tmp_path):
+    studies = [uid() for _ in range(16)]
+    answers = []
+    for number in range(47):
+        answer = _answer(PatientID=f"P-{number % 16}", NumberOfStudyRelatedInstances=number)
+        answer.StudyInstanceUID = studies[number % 16]
+        answer.ModalitiesInStudy = "MR" if number < 16 else "SR"
+        answers.append((PENDING, answer))
+    with ScriptedScanner(script=Script(find_answers={"STUDY": answers})) as scanner:
+        site = Site(tmp_path, scanner_port=scanner.port)
+        rows = find(site)
+        assert [row["StudyInstanceUID"] for row in rows] == studies
+        assert {row["ModalitiesInStudy"] for row in rows} == {"MR\\SR"}
+        assert rows[0]["NumberOfStudyRelatedInstances"] == 32
+        assert find(site, "--limit", "16") == rows
+        done = site.mover("find", "--request", "--all")
+        assert "requested 16 studies; 0 were requested already" in done.stderr
+
+
+def test_series_are_sorted_by_their_numbers_and_named_once(tmp_path):
+    study = uid()
+
+    def series(number: int | None, last: int) -> Dataset:
+        answer = Dataset()
+        answer.QueryRetrieveLevel = "SERIES"
+        answer.StudyInstanceUID, answer.SeriesInstanceUID = study, f"{study}.{last}"
+        answer.SeriesNumber = number
+        return answer
+
+    answers = [series(10, 1), series(None, 9), series(2, 10), series(2, 9), series(1, 4), series(10, 1)]
+    with ScriptedScanner(script=Script(find_answers={"SERIES": [(PENDING, one) for one in answers]})) as scanner:
+        rows = find(Site(tmp_path, scanner_port=scanner.port), "--level", "series", "--study", study)
+    # The series 9 was named twice, first without a number.
+    assert [(row["SeriesNumber"], row["SeriesInstanceUID"].rpartition(".")[2]) for row in rows] == [
+        (1, "4"),
+        (2, "9"),
+        (2, "10"),
+        (10, "1"),
+    ]
+
+
+# Long work
+
+
+@pytest.fixture
+def slow_answers(tmp_path) -> Iterator[Site]:
+    answers = [(PENDING, _answer(PatientID=f"P-{number}", PatientName="Test^Phantom")) for number in range(50)]
+    script = Script(find_answers={"STUDY": answers}, seconds_between_answers=0.1)
+    with ScriptedScanner(script=script) as scanner:
+        yield Site(tmp_path / "site", scanner_port=scanner.port)
+
+
+def test_a_bar_counts_the_answers_on_a_terminal_and_is_gone_at_the_end(slow_answers):
+    with Terminal(slow_answers, "find", lines=200) as terminal:
+        terminal.until(lambda screen: bool(re.search(r"answers .* [1-9][0-9]?$", screen)))
+        assert terminal.wait() == 0
+    assert "50 found" in terminal.screen
+    assert "answers" not in terminal.screen
+
+
+def test_there_is_no_bar_in_a_pipe(slow_answers):
+    done = slow_answers.mover("find", "--limit", "1")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
+    assert done.stderr == "scanner-mover: there are more than these 1\n"
+
+
+def test_ctrl_c_ends_it_in_order_and_leaves_no_answers(slow_answers, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with Terminal(slow_answers, "find", env={"TMPDIR": str(scratch)}) as terminal:
+        terminal.until(lambda screen: bool(re.search(r"answers .* [1-9]", screen)))
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        assert terminal.wait(30) == 128 + signal.SIGINT
+    assert "Traceback" not in terminal.text
+    assert "answers" not in terminal.screen
+    assert terminal.text.rfind("\x1b[?25h") > terminal.text.rfind("\x1b[?25l") >= 0
+    assert list(scratch.rglob("rsp*")) == []
 
 
 # Requests
@@ -595,17 +727,19 @@ def test_a_request_is_one_file_each_and_never_written_over(hospital, tmp_path):
     site = Site(tmp_path / "own", scanner_port=hospital.server.port)
     there = site.request(hospital.uids["head"], age_seconds=5000, content=b"asked by the ward\n")
     before = there.stat()
-    done = site.mover("find", "--request")
+    done = site.mover("find", "--request", "--all")
     assert done.returncode == 0
-    assert "requested 3 studies; 1 were requested already" in done.stderr
+    assert "requested 3 studies; 1 was requested already" in done.stderr
     assert len(done.stdout.splitlines()) == 5
     assert site.requests_in("active-scans") == sorted(hospital.uids.values())
+    for name in ("abdomen", "yesterday", "today"):
+        assert (site.data / "active-scans" / hospital.uids[name]).read_bytes() == b'{"mpps": "not expected"}'
     after = there.stat()
     assert there.read_bytes() == b"asked by the ward\n"
     assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
 
     tree = site.tree("data")
-    done = site.mover("find", "--request")
+    done = site.mover("find", "--request", "--all")
     assert done.returncode == 0
     assert "requested 0 studies; 4 were requested already" in done.stderr
     assert site.tree("data") == tree
@@ -622,7 +756,7 @@ def test_a_study_with_a_name_that_leads_elsewhere_is_not_requested_and_said(tmp_
     bad.add(pydicom.DataElement(0x0020000D, "UI", "../../owned", already_converted=True))
     with ScriptedScanner(script=Script(find_answers={"STUDY": [(PENDING, bad), (PENDING, good)]})) as scanner:
         site = Site(tmp_path / "site", scanner_port=scanner.port)
-        done = site.mover("find", "--request")
+        done = site.mover("find", "--request", "--all")
     assert done.returncode != 0
     assert "StudyInstanceUID" in done.stderr
     assert site.requests_in("active-scans") == [good.StudyInstanceUID]

@@ -158,7 +158,7 @@ class TestClosing:
         assert (site.data / "finished-scans" / study.uid).read_bytes() == b"the newer one\n"
         assert len(scenario.pulls()) == 1
         assert site.requests_in("active-scans") == ["notes.txt"]
-        assert len(scenario.said("notes.txt")) == 1
+        assert len(scenario.said("is left alone")) == 1
 
     @pytest.mark.parametrize("ended", ["shorter", "longer"])
     def test_r19_a_uid_that_is_the_beginning_of_another(self, scenario: Scenario, ended: str) -> None:

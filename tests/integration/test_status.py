@@ -18,7 +18,7 @@ from tests.support.ports import LOOPBACK, free_port
 from tests.support.scripted import Script, ScriptedScanner
 from tests.support.site import BIN, Site, held_by_flock, wait_until
 
-FORMS = [[], ["--json"], ["--prometheus"]]
+FORMS = [[], ["--json"], ["--prometheus"], ["--html"]]
 PASS_KEYS = {"started", "seconds", "exit_status"}
 REQUEST_KEYS = {"study", "outcome", "series", "procedure", "error", "age_seconds", "waits_for", "next_try", "stuck"}
 KEYS = {"project", "enabled", "running", "last_pass", "requests", "failed_requests", "finished", "failed"}
@@ -275,6 +275,45 @@ def test_a_configuration_that_cannot_be_used_is_3(tmp_path):
         assert len(done.stderr.splitlines()) == 1
 
 
+# Into a file
+
+
+@pytest.mark.parametrize("form", FORMS, ids=repr)
+def test_any_form_goes_into_a_file_whole(worked, form):
+    site, _, _ = worked
+    printed = site.mover("status", *form)
+    file = site.root / "web" / "status.file"
+    file.parent.mkdir()
+    file.write_text("old\n")
+    done = site.mover("status", *form, "--output", str(file))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(file.parent.iterdir()) == [file]
+    # Times go on between the two.
+    assert [line.split(" ")[0] for line in file.read_text().splitlines()][:3] == [
+        line.split(" ")[0] for line in printed.stdout.splitlines()
+    ][:3]
+    done = site.mover("status", *form, "--output", str(site.root / "none" / "file"))
+    assert done.returncode == 4
+    assert str(site.root / "none" / "file") in done.stderr
+
+
+@pytest.mark.parametrize("form", FORMS, ids=repr)
+def test_standard_output_on_a_full_disk_is_4_and_one_line(worked, form):
+    site, _, _ = worked
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [str(BIN / "scanner-mover"), "status", *form],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=site.environment,
+        )
+    assert done.returncode == 4
+    assert done.stderr == "scanner-mover: standard output cannot be written: No space left on device\n"
+
+
 # For health checks
 
 
@@ -312,6 +351,9 @@ def test_max_age_without_a_pass_is_1(tmp_path):
         ["--request"],
         ["--since", "30d"],
         ["--audit", "--since", "soon"],
+        ["--html", "--json"],
+        ["--check", "--output", "file"],
+        ["--output", ""],
         ["--audit", "--since", "2026-02-30"],
         ["../x"],
     ],

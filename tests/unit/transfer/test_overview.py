@@ -1,5 +1,6 @@
 """Where everything stands, from the folders and a state file that may be anything."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -12,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from scanner_mover import config
+from scanner_mover import clock, config
 from scanner_mover.display.html import page
 from scanner_mover.display.plain import age_in_words, table
 from scanner_mover.display.prometheus import metrics
+from scanner_mover.site import ledger
 from scanner_mover.site.folders import ServerFolders
+from scanner_mover.site.ledger import Entry
 from scanner_mover.site.state import VERSION, State
 from scanner_mover.transfer.history import SeriesKnowledge, StudyKnowledge
 from scanner_mover.transfer.overview import Overview, is_locked, look
@@ -282,6 +285,41 @@ def test_closed_requests_are_counted_and_nothing_else(site):
     assert (overview.to_json()["finished"], overview.to_json()["failed"]) == (3, 2)
 
 
+def closed(site: Site, study: str, folder: str = "failed-scans") -> None:
+    (site.data / folder).mkdir(exist_ok=True)
+    (site.data / folder / study).touch()
+
+
+def at(days_ago: float) -> str:
+    return clock.iso(time.time() - days_ago * 86400)
+
+
+def test_R38_what_failed_in_the_last_7_days_is_listed_with_its_reason_the_last_one_first(site):
+    path = str(site.state_file).replace(".state.json", ".ledger.jsonl")
+    for number, (days_ago, outcome) in enumerate([(6.9, "failed"), (7.1, "failed"), (1, "failed"), (1, "finished")]):
+        ledger.append(path, Entry(f"{STUDY}.{number}", at(days_ago), outcome, f"reason {number}"))
+        closed(site, f"{STUDY}.{number}", "failed-scans" if outcome == "failed" else "finished-scans")
+    # The script closed it, or a person: nobody knows why.
+    closed(site, f"{STUDY}.9")
+    # The line was written, the request did not move.
+    ledger.append(path, Entry(f"{STUDY}.8", at(1), "failed", "not moved"))
+    overview = all_forms(site)
+    assert [(one.study_instance_uid, one.reason) for one in overview.failed_requests] == [
+        (f"{STUDY}.9", None),
+        (f"{STUDY}.2", "reason 2"),
+        (f"{STUDY}.0", "reason 0"),
+    ]
+    (_, _, last) = overview.to_json()["failed_requests"]
+    assert last == {"study": f"{STUDY}.0", "failed_at": at(6.9), "reason": "reason 0"}
+    assert "reason 2" in shown(overview)
+
+
+def test_a_ledger_that_cannot_be_read_is_said(site):
+    path = site.state_file.with_name(site.state_file.name.replace(".state.json", ".ledger.jsonl"))
+    path.mkdir()
+    assert [problem for problem in all_forms(site).problems if str(path) in problem]
+
+
 # The lock
 
 
@@ -296,6 +334,17 @@ def test_the_lock_is_seen_in_the_kernels_list(tmp_path):
         other.touch()
         assert is_locked(str(other)) is False
     assert is_locked(str(path)) is False
+
+
+def test_looking_takes_no_lock(site, monkeypatch):
+    def taken(*arguments: object) -> None:
+        raise AssertionError("status takes a lock")
+
+    for name in ("flock", "lockf"):
+        monkeypatch.setattr(fcntl, name, taken)
+    site.request(STUDY)
+    site.lock_file.touch()
+    all_forms(site)
 
 
 def test_looking_makes_no_lock_file(tmp_path):
