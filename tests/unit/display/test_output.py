@@ -1,4 +1,4 @@
-"""What is printed and written: whole or not at all, and a reader that goes away is no fault."""
+"""What is written into a file is there whole or not at all; JSON is one line that no terminal obeys."""
 
 import json
 import os
