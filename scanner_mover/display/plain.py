@@ -4,7 +4,7 @@ import time
 
 from scanner_mover import clock
 from scanner_mover.text import printable
-from scanner_mover.transfer.overview import FailedRequest, Overview, RequestStatus
+from scanner_mover.transfer.overview import FailedRequest, Overview, RequestStatus, Waiting
 from scanner_mover.transfer.report import StudyReport
 
 COLUMNS = ("study", "age", "procedure", "series", "images", "state", "waits for", "last")
@@ -36,8 +36,8 @@ def last_pass(overview: Overview) -> str:
     return f"last pass {age_in_words(age)} ago, took {state.seconds or 0:.1f} s, exit status {state.exit_status}"
 
 
-def cells(request: RequestStatus) -> tuple[str, ...]:
-    """One request, a cell for each of COLUMNS."""
+def cells(request: RequestStatus, now: float) -> tuple[str, ...]:
+    """One request, a cell for each of COLUMNS; NOW is in seconds of the epoch."""
     report = request.report
     texts = (
         report.study_instance_uid,
@@ -46,21 +46,25 @@ def cells(request: RequestStatus) -> tuple[str, ...]:
         f"{sum(one.complete for one in report.series)} of {len(report.series)}",
         images(report),
         report.outcome,
-        waits_for(request),
+        waits_for(request.waiting, now),
         f"{request.event} ({when(request.event_at)})" if request.event else "-",
     )
     return tuple(map(printable, texts))
 
 
-def waits_for(request: RequestStatus) -> str:
-    """What a request waits for, with the time of the next try."""
-    waiting = request.waiting
+def waits_for(waiting: Waiting, now: float) -> str:
+    """What a request waits for, with a time where there is one; NOW is in seconds of the epoch."""
     if waiting.next_try is None:
         return waiting.text or "-"
-    time_of_day = when(clock.iso(waiting.next_try))
-    if time_of_day in waiting.text:
-        return waiting.text
-    return f"{waiting.text}, next try {time_of_day}" if waiting.text else f"next try {time_of_day}"
+    left = waiting.next_try - now
+    if waiting.waits_for == "quiet":
+        when_it_closes = f"closes in {age_in_words(left)}" if left >= 1 else "closes in the next pass"
+        return f"{when_it_closes} if nothing changes"
+    at = when(clock.iso(waiting.next_try)) if left > 0 else "in the next pass"
+    if waiting.waits_for == "mpps":
+        return f"{waiting.text}, closes {at} without one"
+    what, comma, why = waiting.text.partition(", ")
+    return f"{what}, next try {at}{comma}{why}" if what else f"next try {at}"
 
 
 def failed_cells(failed: FailedRequest) -> tuple[str, ...]:
@@ -105,7 +109,7 @@ def table(overview: Overview) -> list[str]:
     if overview.failed_requests:
         lines += _columns([FAILED_COLUMNS, *map(failed_cells, overview.failed_requests)])
     if overview.requests:
-        lines += _columns([COLUMNS, *map(cells, overview.requests)])
+        lines += _columns([COLUMNS, *(cells(request, overview.looked_at) for request in overview.requests)])
     return lines
 
 

@@ -35,7 +35,7 @@ def screen(overview: Overview, on: Console, *, whole: bool = False) -> Group:
     if overview.failed_requests:
         lines += [Text(), *_failed(overview.failed_requests, on.width)]
     if overview.requests:
-        rows = [_cells(request, on, whole) for request in overview.requests]
+        rows = [_cells(request, overview.looked_at, on, whole) for request in overview.requests]
         lines += [Text(), *([_table(rows, on.width)] if on.width >= NARROW else _list(rows, on.width))]
     return Group(*lines)
 
@@ -68,9 +68,9 @@ def _failed(failed: Sequence[FailedRequest], width: int) -> Iterator[RenderableT
         yield table
 
 
-def _cells(request: RequestStatus, on: Console, whole: bool) -> dict[str, Text]:
+def _cells(request: RequestStatus, now: float, on: Console, whole: bool) -> dict[str, Text]:
     """The cells of one request by the names of their columns."""
-    texts = dict(zip(plain.COLUMNS, plain.cells(request), strict=True))
+    texts = dict(zip(plain.COLUMNS, plain.cells(request, now), strict=True))
     series = request.report.series
     expected = [one.expected for one in series]
     total = None if None in expected else sum(one or 0 for one in expected)

@@ -27,7 +27,7 @@ STUCK = request(
     Waiting("images", "2 of 6 images missing, C-MOVE says Success but nothing arrives", NOW + 600, (f"{UID}.1",)),
 )
 ERROR = request(f"{UID}1", "error", 0, None, Waiting("scanner", "the folder cannot be written"))
-QUIET = request(f"{UID}2", "waiting", 2000, 2000, Waiting("quiet", "closes in 42 s if nothing changes"))
+QUIET = request(f"{UID}2", "waiting", 2000, 2000, Waiting("quiet", "closes if nothing changes", NOW + 42.5))
 RUNNING = request(LONGEST, "waiting", 100, 176, Waiting("procedure", "step MPPS.1.2.3 still in progress"))
 
 

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scanner_mover import clock, config
 from scanner_mover.display.html import page
-from scanner_mover.display.plain import age_in_words, table
+from scanner_mover.display.plain import table
 from scanner_mover.display.prometheus import metrics
 from scanner_mover.site import ledger
 from scanner_mover.site.folders import ServerFolders
@@ -370,23 +370,3 @@ def test_a_waiting_process_is_no_holder(tmp_path):
 
 def _waiting() -> str:
     return "\n".join(line for line in Path("/proc/locks").read_text().splitlines() if "->" in line)
-
-
-# Words
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (59.9, "59 s"),
-        (60, "1 min 0 s"),
-        (3599, "59 min 59 s"),
-        (3600, "1 h 0 min"),
-        (86399, "23 h 59 min"),
-        (86400, "1 d 0 h"),
-        (86400 * 400 + 7200, "400 d 2 h"),
-    ],
-)
-def test_an_age_is_said_in_the_two_units_that_matter(seconds, words):
-    assert age_in_words(seconds) == words
