@@ -290,8 +290,11 @@ def closed(site: Site, study: str, folder: str = "failed-scans") -> None:
     (site.data / folder / study).touch()
 
 
+STARTED = time.time()
+
+
 def at(days_ago: float) -> str:
-    return clock.iso(time.time() - days_ago * 86400)
+    return clock.iso(STARTED - days_ago * 86400)
 
 
 def test_R38_what_failed_in_the_last_7_days_is_listed_with_its_reason_the_last_one_first(site):
