@@ -265,7 +265,7 @@ class DemoOptions(NamedTuple):
     ] = None
 
 
-Options = MoveOptions | FindOptions | StatusOptions | DemoOptions
+Options = MoveOptions | FindOptions | StatusOptions | InitOptions | DemoOptions
 
 
 class Subcommand(NamedTuple):
@@ -319,6 +319,13 @@ SUBCOMMANDS = (
             **_SCANNER_STATUS,
             **_LAST_STATUSES,
         },
+    ),
+    Subcommand(
+        "init",
+        InitOptions,
+        "Set up a new site; nothing that is there is overwritten.",
+        "scanner-mover init --scanner-ip 192.0.2.1 --scanner-port 104 --scanner-ae-title MRC1 --ae-title MOVER",
+        {int(ExitStatus.OK): "the site is set up", **_OTHER_STATUSES, **_LAST_STATUSES},
     ),
     Subcommand(
         "demo",

@@ -120,7 +120,7 @@ _TYPES: dict[Kind, tuple[Any, dict[str, Any]]] = {
     Kind.FILTER: (str, {"callback": _not_empty}),
     Kind.TEXTS: (list[str], {}),
     Kind.FILE: (Path, {"path_type": str}),
-    Kind.FOLDER: (Path, {"path_type": str, "file_okay": False}),
+    Kind.FOLDER: (Path, {"path_type": str}),
     Kind.SECONDS: (float, {"min": 0}),
     Kind.COUNT: (int, {"min": 1}),
     Kind.PORT: (int, {"min": 1, "max": 65535}),

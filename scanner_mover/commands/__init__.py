@@ -3,7 +3,7 @@
 import os
 
 from scanner_mover import config
-from scanner_mover.arguments import DemoOptions, FindOptions, MoveOptions, Options, StatusOptions
+from scanner_mover.arguments import DemoOptions, FindOptions, InitOptions, MoveOptions, Options, StatusOptions
 from scanner_mover.commands.error_handler import command
 from scanner_mover.site.folders import ServerFolders, find_server_dir
 
@@ -34,6 +34,10 @@ def _run(options: Options, program: str) -> int:
             from scanner_mover.commands import find
 
             return find.run(options)
+        case InitOptions():
+            from scanner_mover.commands import init
+
+            return init.run(options, program)
         case DemoOptions():
             from scanner_mover.commands import demo
 
