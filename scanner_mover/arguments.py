@@ -1,50 +1,14 @@
-"""The command line, declared once: every subcommand with its options and what they mean.
+"""The options of every subcommand, declared once.
 
-From these declarations come the records that the subcommands get, the typer program (`cli.py`), the man page, and
-`read_plain`, which reads the command lines of cron and monitoring without typer: to import typer takes longer than a
-pass with nothing to do. A plain module.
+From these records come the typer program (`cli.py`), the man page, and `read_plain`, which reads the command lines of
+cron and monitoring without typer: to import typer takes longer than a pass with nothing to do. A plain module.
 """
 
 import enum
-import re
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
 
-from scanner_mover.errors import ExitStatus
-
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-# Nobody's project: what comes of `--dry-run true`.
-VALUES_OF_FLAGS = ("true", "false")
-
-
-class Kind(enum.Enum):
-    """What an option takes."""
-
-    PROJECT = enum.auto()  # the one argument without a name
-    TEXT = enum.auto()
-    FILTER = enum.auto()  # a text that must not be empty: an unset variable would match everything
-    FILE = enum.auto()
-    FOLDER = enum.auto()
-    TEXTS = enum.auto()  # may be repeated
-    SECONDS = enum.auto()
-    COUNT = enum.auto()  # a whole number, 1 or more
-    PORT = enum.auto()
-    CHOICE = enum.auto()  # a member of an enumeration
-    FLAG = enum.auto()  # there or not
-    SWITCH = enum.auto()  # on, off, or not said
-
-
-class Option(NamedTuple):
-    """One option: its NAMES (of a switch the one that turns it on and the one that turns it off) and its help.
-
-    `default` is what counts when nothing is given, where the record's own default does not say it.
-    """
-
-    names: tuple[str, ...]
-    kind: Kind
-    help: str
-    metavar: str = ""
-    default: str = ""
+from scanner_mover.options import Kind, Option, read
 
 
 class Level(enum.StrEnum):
@@ -268,119 +232,15 @@ class DemoOptions(NamedTuple):
 Options = MoveOptions | FindOptions | StatusOptions | InitOptions | DemoOptions
 
 
-class Subcommand(NamedTuple):
-    """A subcommand: its name, the record of its options, its help, and its exit statuses with their meaning."""
-
-    name: str
-    options: type[Options]
-    help: str
-    example: str
-    exit_statuses: dict[int, str]
-
-
-_OTHER_STATUSES = {
-    int(ExitStatus.USAGE): "wrong usage",
-    int(ExitStatus.CONFIGURATION): "the configuration cannot be used; the line names the file and the key",
-    int(ExitStatus.UNUSABLE): "a tool, a folder or a disk cannot be used; the line says what to do",
-}
-_SCANNER_STATUS = {int(ExitStatus.SCANNER): "the scanner could not be asked"}
-_LAST_STATUSES = {int(ExitStatus.INTERNAL): "an error of scanner-mover itself; the line says where its traceback is"}
-SUBCOMMANDS = (
-    Subcommand(
-        "move",
-        MoveOptions,
-        "Make one pass: retrieve what is missing, close what is complete.",
-        "scanner-mover move --dry-run",
-        {
-            int(ExitStatus.OK): "the pass was made; or it is switched off, or nothing is requested",
-            int(ExitStatus.LOCK_HELD): "another pass holds the lock",
-            **_OTHER_STATUSES,
-            int(ExitStatus.SCANNER): "the scanner could not be asked, a retrieve failed, or a series is stuck",
-            int(ExitStatus.REQUEST_FAILED): "a request failed: it lies in failed-scans",
-            **_LAST_STATUSES,
-        },
-    ),
-    Subcommand(
-        "find",
-        FindOptions,
-        "Ask the scanner which studies, or which series of a study, it has.",
-        "scanner-mover find --date 7d --modality MR --request",
-        {int(ExitStatus.OK): "the scanner answered", **_OTHER_STATUSES, **_SCANNER_STATUS, **_LAST_STATUSES},
-    ),
-    Subcommand(
-        "status",
-        StatusOptions,
-        "Show where everything stands.",
-        "scanner-mover status --check",
-        {
-            int(ExitStatus.OK): "it was shown",
-            int(ExitStatus.ATTENTION): "--max-age: the last pass is older; --check: something needs attention",
-            **_OTHER_STATUSES,
-            **_SCANNER_STATUS,
-            **_LAST_STATUSES,
-        },
-    ),
-    Subcommand(
-        "init",
-        InitOptions,
-        "Set up a new site; nothing that is there is overwritten.",
-        "scanner-mover init --scanner-ip 192.0.2.1 --scanner-port 104 --scanner-ae-title MRC1 --ae-title MOVER",
-        {int(ExitStatus.OK): "the site is set up", **_OTHER_STATUSES, **_LAST_STATUSES},
-    ),
-    Subcommand(
-        "demo",
-        DemoOptions,
-        "Play the whole job on this machine, with a real DICOM server.",
-        "scanner-mover demo --keep /tmp/demo",
-        {int(ExitStatus.OK): "it worked", **_OTHER_STATUSES, **_LAST_STATUSES},
-    ),
-)
-BY_SIGNAL = "128 + n: ended by signal n"
-
-
-def declared(options: type[Options]) -> dict[str, Option]:
-    """The options of a record, by the names of its fields."""
-    return {name: annotation.__metadata__[0] for name, annotation in options.__annotations__.items()}
-
-
 def read_plain(arguments: Sequence[str]) -> MoveOptions | StatusOptions | None:
     """The options in ARGUMENTS, all that follows the program's name, as typer would read them.
 
     None when typer must read them: another subcommand, a call for help, a mistake, about which it knows what to say.
     """
     if arguments[:1] == ["move"]:
-        given = _read(MoveOptions, iter(arguments[1:]))
+        given = read(MoveOptions, iter(arguments[1:]))
         return None if given is None else MoveOptions(**given)
     if arguments[:1] == ["status"]:
-        given = _read(StatusOptions, iter(arguments[1:]))
+        given = read(StatusOptions, iter(arguments[1:]))
         return None if given is None else StatusOptions(**given)
     return None
-
-
-def _read(options: type[Options], words: Iterator[str]) -> dict[str, Any] | None:
-    fields = declared(options)
-    by_name = {name: field for field, option in fields.items() for name in option.names}
-    given: dict[str, Any] = {}
-    for word in words:
-        field = by_name.get(word)
-        if field is None:
-            if word.startswith("-") or "project" in given or word.lower() in VALUES_OF_FLAGS:
-                return None
-            given["project"] = word
-        elif fields[field].kind in (Kind.FLAG, Kind.SWITCH):
-            given[field] = fields[field].kind is Kind.FLAG or word == fields[field].names[0]
-        else:
-            value = _value(fields[field].kind, next(words, "-"))
-            if value is None:
-                return None
-            given[field] = (*given.get(field, ()), value) if fields[field].kind is Kind.TEXTS else value
-    return given
-
-
-def _value(kind: Kind, word: str) -> str | float | None:
-    """The value that WORD is for an option of KIND; None when typer must look at it."""
-    if word.startswith("-"):
-        return None
-    if kind is Kind.SECONDS:
-        return float(word) if _NUMBER.fullmatch(word) else None
-    return word

@@ -1,4 +1,4 @@
-"""The typer program, made from the declarations in `arguments`: options in, exit status out, nothing else."""
+"""The typer program, made from `arguments` and `subcommands`: options in, exit status out, nothing else."""
 
 import inspect
 import sys
@@ -8,8 +8,9 @@ from typing import Annotated, Any, Optional
 import typer
 
 from scanner_mover import __version__, commands, config
-from scanner_mover.arguments import BY_SIGNAL, SUBCOMMANDS, VALUES_OF_FLAGS, Kind, Option, Subcommand, declared
 from scanner_mover.errors import ConfigurationError
+from scanner_mover.options import VALUES_OF_FLAGS, Kind, Option, declared
+from scanner_mover.subcommands import BY_SIGNAL, SUBCOMMANDS, Subcommand
 
 _HELP = "Moves requested studies from an MRI scanner's console to this server, with DCMTK."
 
