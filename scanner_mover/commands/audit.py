@@ -7,7 +7,7 @@ import sys
 
 from scanner_mover.config import Settings
 from scanner_mover.display.output import printing, say
-from scanner_mover.errors import ExitStatus, UnusableError, UsageError, reason
+from scanner_mover.errors import ExitStatus, UsageError
 from scanner_mover.scanner.advice import advice
 from scanner_mover.site.folders import DataFolders, ServerFolders
 from scanner_mover.transfer.audit import AuditedStudy, audit, closed_studies, request_again
@@ -30,10 +30,7 @@ def run(
         _print(studies, lost, as_json)
     say(_summary(studies, lost))
     if request:
-        try:
-            back, there = request_again(folders, [study.closed for study in lost])
-        except OSError as error:
-            raise UnusableError(f"a request cannot be put back into {folders.active_scans}: {reason(error)}") from error
+        back, there = request_again(folders, [study.closed for study in lost])
         say(f"requested {back} studies again; {there} were requested already")
     failures = [study.failure for study in studies if study.failure is not None]
     for text in dict.fromkeys(advice(failure, settings) for failure in failures):

@@ -16,10 +16,12 @@ from scanner_mover.config import Settings
 from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.tool import find_tools
 from scanner_mover.dicom import is_uid
+from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.scanner.inventory import Asker, FoundSeries, SeriesAnswer
 from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.images import images_in
+from scanner_mover.site.requests import put_back
 
 
 @dataclass(frozen=True)
@@ -124,19 +126,19 @@ def _compare(
 def request_again(folders: DataFolders, closed: Iterable[ClosedStudy]) -> tuple[int, int]:
     """Put requests back into `active-scans` with a fresh time, never over one that is there.
 
-    Gives how many were put back, and how many were requested already. Raises OSError when one cannot be moved.
+    Gives how many were put back, and how many were requested already. Raises UnusableError when one cannot be moved,
+    after all others were.
     """
-    os.makedirs(folders.active_scans, exist_ok=True)
     back = there = 0
+    problem: UnusableError | None = None
     for one in closed:
-        target = os.path.join(folders.active_scans, one.study_instance_uid)
         try:
-            # The time first: an old request that is back for an instant must not fail for its age.
-            os.utime(one.path)
-            os.link(one.path, target)
-        except FileExistsError:
-            there += 1
-            continue
-        os.unlink(one.path)
-        back += 1
+            if put_back(one.path, folders.active_scans):
+                back += 1
+            else:
+                there += 1
+        except UnusableError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
     return back, there
