@@ -17,7 +17,7 @@ import sh
 
 from scanner_mover import templates
 from scanner_mover.dcmtk.child import Child, Ending, Limits
-from scanner_mover.errors import UnusableError
+from scanner_mover.errors import UnusableError, reason
 from scanner_mover.signals import check, deferred
 from scanner_mover.text import printable
 
@@ -184,10 +184,13 @@ class Toolbox:
                 )
                 undo.callback(_kill_group, process.pgid)
                 child = Child(process, out, err, on_output, limits)
-            # RuntimeError: no more threads.
-            except (sh.CommandNotFound, sh.ForkException, OSError, UnicodeError, RuntimeError) as error:
+            except (sh.CommandNotFound, sh.ForkException, UnicodeError) as error:
                 what = f"{self.paths[name]} cannot be started: {_last_line(error)}"
                 raise UnusableError(f"{what}; {INSTALL}") from error
+            # No more descriptors or threads.
+            except (OSError, RuntimeError) as error:
+                why = reason(error) if isinstance(error, OSError) else _last_line(error)
+                raise UnusableError(f"{self.paths[name]} cannot be started: {why}") from error
             undo.pop_all()
             return child
 

@@ -1,13 +1,13 @@
 """Which failure is worth another try, and how often (R17)."""
 
+from collections.abc import Callable
+
 import pytest
 
 from scanner_mover.errors import Ended, UnusableError
-from scanner_mover.failures import Failure, Kind
+from scanner_mover.failures import Failure, Kind, Service
+from scanner_mover.scanner import retry
 from scanner_mover.scanner.retry import ends_the_pass, is_worth_another_try, with_retries
-from tests.support.site import Site
-
-STUDY = "1.2.826.0.1.3680043.10.1561.17"
 
 # kind: (another try in this pass, the end of this pass)
 POLICY = {
@@ -43,8 +43,14 @@ class Attempts:
         return result
 
 
-def run(attempts: Attempts, retries: int) -> Failure | None:
-    return with_retries(attempts, lambda result: result, retries)
+@pytest.fixture(autouse=True)
+def no_long_pauses(monkeypatch):
+    for name in ("_FIRST_PAUSE_SECONDS", "_MOST_JITTER_SECONDS"):
+        monkeypatch.setattr(retry, name, 0.001)
+
+
+def run(attempts: Attempts, retries: int, log: Callable[[str], None] | None = None) -> Failure | None:
+    return with_retries(attempts, lambda result: result, retries, log)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -89,24 +95,16 @@ def test_R27_what_is_no_failure_of_the_scanner_goes_through_at_once(error):
     assert (raised.value, attempts.made) == (error, 1)
 
 
-# Counts its associations in a file, and then cannot reach anybody.
-REFUSED_FINDSCU = """
-import sys
-if "--version" in sys.argv:
-    print("$dcmtk: findscu v3.6.7 2022-04-22 $")
-    sys.exit()
-with open({0!r}, "a") as file:
-    file.write("x")
-print("E: Association Request Failed: 0006:031c TCP Initialization Error: Connection refused", file=sys.stderr)
-sys.exit(2)
-"""
+@pytest.mark.parametrize(
+    ("service", "beginning"), [(Service.FIND, "C-FIND"), (Service.MOVE, "C-MOVE"), (None, "the scanner")]
+)
+def test_R17_each_further_try_is_in_the_log(service, beginning):
+    log: list[str] = []
+    run(Attempts(BUSY.about(service), BUSY.about(service), None), 5, log.append)
+    assert log == [f"{beginning} failed: busy; next try in 0.0 s"] * 2
 
 
-def test_a_scanner_that_is_off_costs_one_attempt_a_pass_after_the_first(tmp_path):
-    site = Site(tmp_path, retries=1)
-    attempts = tmp_path / "attempts"
-    site.tool("findscu", REFUSED_FINDSCU.format(str(attempts)))
-    site.request(STUDY)
-    for made in ("xx", "xxx", "xxxx"):
-        assert site.move().returncode == 5
-        assert attempts.read_text() == made
+def test_R17_the_last_failure_is_not_followed_by_a_try():
+    log: list[str] = []
+    run(Attempts(BUSY), 1, log.append)
+    assert len(log) == 1
