@@ -1,4 +1,4 @@
-"""`scanner-mover demo`: the whole job on this machine, with a real `dcmqrscp` as the scanner."""
+"""`scanner-mover demo`: shows the whole job on this machine, with a real `dcmqrscp` as the scanner."""
 
 import contextlib
 import json
@@ -13,8 +13,9 @@ import pydicom
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
-from rich.console import Console
 from rich.filesize import decimal
+from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -22,13 +23,16 @@ from scanner_mover import signals
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.dcmtk import dcmqrscp
 from scanner_mover.dcmtk.tool import TOOLS, find_tools
-from scanner_mover.errors import UsageError, reason
+from scanner_mover.display.terminal import plain_text, show
+from scanner_mover.errors import ExitStatus, UsageError, reason
 from scanner_mover.transfer.one_pass import OnePass
 
 _UID = "1.2.826.0.1.3680043.8.498.24"  # below pydicom's root, which it lends for tests
 _MODALITY_PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
 _SCANNER, _MOVER = "SCANNER", "MOVER"
 _MOST_PASSES = 5
+# A folder with a UID for its name has a line of its own.
+_SHORT_NAME = 30
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,10 @@ _STUDIES = (_Study(f"{_UID}.1", (3, 8, 5), ended=True), _Study(f"{_UID}.2", (4,)
 def run(keep: str | None) -> int:
     """Show the job; KEEP is a folder to leave everything in. Gives the exit status of the contract."""
     with _place(keep) as place:
-        return _show(place)
+        status = _show(place)
+    if status == ExitStatus.OK:
+        _what_next(keep)
+    return status
 
 
 @contextlib.contextmanager
@@ -70,11 +77,11 @@ def _place(keep: str | None) -> Iterator[str]:
 
 
 def _show(place: str) -> int:
-    console = Console(highlight=False)
+    """Show the job in the folder PLACE; gives the exit status of the last pass, or 5 when nothing was finished."""
     tools = find_tools((*TOOLS, *dcmqrscp.TOOLS))
     data = os.path.join(place, "data")
     scanner_port, mover_port = _free_ports()
-    console.rule("a scanner, two requested studies, one of them still running")
+    show(Rule("a scanner, two requested studies, one of them still running"))
     with dcmqrscp.serving(
         tools,
         os.path.join(place, "scanner"),
@@ -90,17 +97,33 @@ def _show(place: str) -> int:
         for study in _STUDIES:
             state = "has ended" if study.ended else "is running"
             images = ", ".join(str(number) for number in study.images)
-            console.print(f"study {study.uid}: series of {images} images, its procedure {state}", soft_wrap=True)
+            show(f"study {study.uid}: series of {images} images, its procedure {state}", soft_wrap=True)
         options = MoveOptions(config=file, server_dir=os.path.join(place, "server"), receive=True, verbose=True)
-        finished = os.path.join(data, "finished-scans", _STUDIES[0].uid)
-        for number in range(1, _MOST_PASSES + 1):
-            console.rule(f"pass {number}: scanner-mover move --receive")
-            status = OnePass(options, "scanner-mover").run()
-            if status or os.path.exists(finished):
-                break
-    console.rule("what came out")
-    console.print(_tree(data))
-    return status if status or os.path.exists(finished) else 5
+        status = _make_passes(options, os.path.join(data, "finished-scans", _STUDIES[0].uid))
+    show(Rule("what came out"), _tree(data))
+    return status
+
+
+def _make_passes(options: MoveOptions, finished: str) -> int:
+    """Make passes until the file FINISHED is there; gives the exit status of the last one, or 5 when it is not."""
+    for number in range(1, _MOST_PASSES + 1):
+        show(Rule(f"pass {number}: scanner-mover move --receive"))
+        status = OnePass(options, "scanner-mover").run()
+        if status or os.path.exists(finished):
+            return status
+    return ExitStatus.SCANNER
+
+
+def _what_next(keep: str | None) -> None:
+    """The last lines: what to do now."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text("scanner-mover init", "bold"), "sets up a site of your own: it asks what it needs")
+    table.add_row(Text("scanner-mover status --check", "bold"), "says what is missing there")
+    if keep is None:
+        table.add_row(Text("scanner-mover demo --keep DIR", "bold"), "leaves these folders in DIR, to be looked at")
+    else:
+        table.add_row(plain_text(os.path.abspath(keep), "bold"), "has these folders, to be looked at")
+    show(Rule("what to do next"), table)
 
 
 def _free_ports() -> tuple[int, int]:
@@ -166,13 +189,26 @@ def _write_mpps(path: str, study: _Study) -> None:
     mpps.save_as(path, enforce_file_format=True)
 
 
-def _tree(folder: str) -> Tree:
-    """FOLDER and everything below it, folders before files."""
-    tree = Tree(Text(f"{os.path.basename(folder)}/", style="bold"), guide_style="dim")
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda one: (one.is_file(), len(one.name), one.name)):
-            if entry.is_dir():
-                tree.add(_tree(entry.path))
-            else:
-                tree.add(Text.assemble((entry.name, "green"), (f"  {decimal(entry.stat().st_size)}", "dim")))
+def _tree(folder: str, shown: str = "") -> Tree:
+    """FOLDER and everything below it, folders before files; what lies alone in a folder shares its line.
+
+    SHOWN is what stands before its name in that line. Many files in a folder are counted.
+    """
+    name = f"{shown}{os.path.basename(folder)}/"
+    with os.scandir(folder) as scanned:
+        entries = sorted(scanned, key=lambda one: (one.is_file(), len(one.name), one.name))
+    files = [entry for entry in entries if entry.is_file()]
+    size = decimal(sum(entry.stat().st_size for entry in files))
+    if len(entries) == 1 and not files and len(name) < _SHORT_NAME:
+        return _tree(entries[0].path, name)
+    if len(entries) == len(files):
+        what = files[0].name if len(files) == 1 else ""
+        count = f"  {len(files)} files" if len(files) > 1 else ""
+        return Tree(Text.assemble((name, "bold"), (what, "green"), (f"{count}  {size}" if files else "", "dim")))
+    tree = Tree(Text(name, style="bold"), guide_style="dim")
+    for entry in entries:
+        if entry.is_dir():
+            tree.add(_tree(entry.path))
+        else:
+            tree.add(Text.assemble((entry.name, "green"), (f"  {decimal(entry.stat().st_size)}", "dim")))
     return tree

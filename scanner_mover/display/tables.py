@@ -54,17 +54,19 @@ def show_summary(report: PassReport) -> None:
     if not report.studies:
         show("switched off" if not report.enabled else "nothing to do: no study is requested")
         return
-    table = Table(title="what became of each request" if not report.dry_run else "what a pass would do")
-    for name in ("study", "series", "images", "procedure", "outcome", "error"):
+    title = "what became of each request" if not report.dry_run else "what a pass would do"
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False)
+    errors = any(study.error for study in report.studies)
+    for name in ("study", "series", "images", "procedure", "outcome", *(("error",) if errors else ())):
         table.add_column(name, overflow="fold", justify="right" if name in ("series", "images") else "left")
     for study in report.studies:
         table.add_row(
-            plain_text(study.study_instance_uid),
+            plain_text(study.study_instance_uid, "cyan"),
             str(len(study.series)),
             plain.images(study) if study.series else "0 of ?",
             study.procedure,
             Text(study.outcome, style=STYLES[study.outcome]),
-            plain_text(study.error or ""),
+            *((plain_text(study.error or ""),) if errors else ()),
         )
     show(table)
 

@@ -340,6 +340,20 @@ def test_status_is_one_screen_with_a_bar_for_each_request(slow, columns):
         assert "2 of 2" in screen
 
 
+def test_the_last_screen_of_the_demo_has_what_came_out_and_what_to_do_next(tmp_path):
+    site = Site(tmp_path)
+    with Terminal(site, "demo", columns=80, lines=24) as terminal:
+        assert terminal.wait(120) == 0
+    lines = terminal.screen.splitlines()
+    assert len(lines) < 24
+    (came_out,) = (number for number, line in enumerate(lines) if "what came out" in line)
+    below = "\n".join(lines[came_out:])
+    for part in ("data/", "8 files", "finished-scans/1.2.826", "active-scans/1.2.826", "what to do next"):
+        assert part in below
+    assert "scanner-mover init" in lines[-3]
+    assert "scanner-mover status --check" in lines[-2]
+
+
 # Help and completion
 
 
