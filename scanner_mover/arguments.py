@@ -19,7 +19,8 @@ class Level(enum.StrEnum):
 
 
 _Project = Annotated[
-    str | None, Option((), Kind.PROJECT, "The site in the configuration (SITES.PROJECT).", "PROJECT", "the top")
+    str | None,
+    Option((), Kind.PROJECT, "The site in the configuration (SITES.PROJECT).", "PROJECT", "the keys at its top"),
 ]
 _Config = Annotated[
     str | None,
@@ -91,7 +92,8 @@ class FindOptions(NamedTuple):
     project: _Project = None
     config: _Config = None
     level: Annotated[
-        Level, Option(("--level",), Kind.CHOICE, "Ask for studies, or for the series of one study.", "study|series")
+        Level,
+        Option(("--level",), Kind.CHOICE, "Ask for studies, or for the series of one study.", "study|series", "study"),
     ] = Level.STUDY
     study: Annotated[str, Option(("--study",), Kind.FILTER, "Only this study.", "UID")] = ""
     patient_id: Annotated[

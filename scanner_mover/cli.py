@@ -87,7 +87,9 @@ def _annotation(option: Option, default: Any) -> Any:
     if option.kind is Kind.SWITCH:
         return Annotated[Optional[bool], typer.Option("/".join(option.names), help=text)]  # noqa: UP045
     if option.kind is Kind.CHOICE:
-        return Annotated[type(default), typer.Option(*option.names, metavar=option.metavar, help=text)]
+        return Annotated[
+            type(default), typer.Option(*option.names, metavar=option.metavar, help=text, show_default=False)
+        ]
     of_type, more = _TYPES[option.kind]
     return Annotated[
         Optional[of_type],  # noqa: UP045
