@@ -1,5 +1,5 @@
-"""What findscu, movescu and echoscu have in common: the arguments that name the scanner and limit its time (their man
-pages), and how to read their output.
+"""What findscu, movescu and echoscu have in common: the arguments that name the scanner and limit the time that it has
+(their man pages), and how to read their output.
 """
 
 import math
@@ -34,7 +34,7 @@ def whole_seconds(seconds: float) -> str:
 
 
 def stall_seconds(settings: Settings) -> float:
-    """How long a tool that only asks may say nothing: the connection, and an answer with its association's own end."""
+    """How long a tool that only asks may print nothing: time to connect, for an answer, and to end the association."""
     return settings.connect_timeout_seconds + 2 * settings.response_timeout_seconds
 
 

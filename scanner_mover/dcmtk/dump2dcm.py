@@ -108,7 +108,7 @@ def template(name: str) -> Template:
 
 
 def make_query_file(tools: Toolbox, query: Query, path: str) -> str:
-    """Write QUERY as a DICOM file in explicit VR little endian to PATH (a new name without ending); gives its name.
+    """Write QUERY as a DICOM file in explicit VR little endian; gives its path, which is the new PATH with an ending.
 
     Raises UnusableError when it cannot be written.
     """
@@ -125,6 +125,6 @@ def make_query_file(tools: Toolbox, query: Query, path: str) -> str:
         small_dictionary=True,
     )
     if run.exit_status or not os.path.isfile(dicom):
-        said = (run.err or run.out or ["it said nothing"])[-1]
-        raise UnusableError(f"dump2dcm made no query file in {os.path.dirname(path)}: {said}")
+        words = (run.err or run.out or ["it said nothing"])[-1]
+        raise UnusableError(f"dump2dcm made no query file in {os.path.dirname(path)}: {words}")
     return dicom

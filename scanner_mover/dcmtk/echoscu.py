@@ -5,7 +5,7 @@ import re
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk.association import address, options, output_lines, stall_seconds, whole_seconds, why_unanswered
 from scanner_mover.dcmtk.tool import Toolbox
-from scanner_mover.failures import Failure
+from scanner_mover.failures import Failure, Service
 
 _SUCCESS = re.compile(r"I: Received Echo Response \(Success\)")
 
@@ -21,4 +21,6 @@ def echo(tools: Toolbox, settings: Settings) -> Failure | None:
         [*options(settings), *limit, *address(settings)],
         stall_seconds=stall_seconds(settings),
     )
-    return None if any(map(_SUCCESS.fullmatch, output_lines(settings, run))) else why_unanswered(run)
+    if any(map(_SUCCESS.fullmatch, output_lines(settings, run))):
+        return None
+    return why_unanswered(run).about(Service.ECHO)

@@ -15,7 +15,7 @@ from scanner_mover.config import Settings
 from scanner_mover.dcmtk import failure
 from scanner_mover.dcmtk.association import address, options, output_lines, why_unanswered
 from scanner_mover.dcmtk.tool import Toolbox
-from scanner_mover.failures import Failure
+from scanner_mover.failures import Failure, Service
 
 # Responses without a new image are waited for during so many stall limits, where we see images arrive.
 _MOST_LIMITS = 10
@@ -107,6 +107,7 @@ def move(
     answer = parse(output_lines(settings, run))
     if answer.status is not None:
         broken = failure.of_status(answer.status)
-        return MoveResult(answer.sent, answer.status, broken, seconds, answer.sub_operations)
-    unanswered = why_unanswered(run)
+        about_move = broken and broken.about(Service.MOVE)
+        return MoveResult(answer.sent, answer.status, about_move, seconds, answer.sub_operations)
+    unanswered = why_unanswered(run).about(Service.MOVE)
     return MoveResult(answer.sent, unanswered.text, unanswered, seconds, answer.sub_operations)

@@ -1,7 +1,7 @@
-"""TLS to the scanner: what has to be there before a tool is started with it, and what the tools then print of it.
+"""TLS to the scanner: what is checked before a tool is started with it, and what the tools print of it.
 
-Nothing is sent in plain text instead, and nobody is asked for a passphrase: what cannot be used is an error of the
-configuration. DCMTK itself only warns of authorities that it cannot read, so they are looked at here.
+What cannot be used is an error of the configuration: nothing is sent in plain text instead, and nobody is asked for a
+passphrase. DCMTK itself only warns of authorities that it cannot read, so they are looked at here.
 """
 
 import os
@@ -21,7 +21,7 @@ _SINCE = {"movescu": "3.7.0"}
 
 
 def options(tls: Tls) -> list[str]:
-    """The options that all tools have for it; `-pw` so that a key with a passphrase is refused, not asked about."""
+    """The options for TLS that all tools have. With `-pw` a key that has a passphrase is refused: nobody is asked."""
     arguments = ["+tls", tls.key, tls.certificate, "-pw", "+cf", tls.authorities]
     return arguments if tls.profile is None else [*arguments, _option(tls.profile)]
 
@@ -61,11 +61,12 @@ def check_files(settings: Settings) -> None:
 def check_tools(tools: Toolbox, settings: Settings, names: Sequence[str]) -> None:
     """Raise ConfigurationError when one of the tools NAMES lacks TLS or the profile.
 
-    Its help is asked, not its version: a tool of any version may have been built without OpenSSL.
+    Their help is read, not their version: a tool of any version may have been built without OpenSSL.
     """
     tls = settings.tls
-    for name in names if tls is not None else ():
-        assert tls is not None
+    if tls is None:
+        return
+    for name in names:
         known = set(re.findall(r"(?<=\s)--[a-z0-9-]+", "\n".join(tools.run(name, ["--help"], stall_seconds=10).out)))
         if "--enable-tls" not in known:
             since = f"from DCMTK {_SINCE[name]} on and built" if name in _SINCE else "of a DCMTK that was built"

@@ -5,10 +5,8 @@ goes back to the module that knows the tool.
 """
 
 import contextlib
-import ctypes
 import os
 import re
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,13 +15,12 @@ import sh
 
 from scanner_mover import templates
 from scanner_mover.dcmtk.child import Child, Ending, Limits
-from scanner_mover.errors import UnusableError, reason
+from scanner_mover.dcmtk.start import INSTALL, start
+from scanner_mover.errors import UnusableError
 from scanner_mover.signals import check, deferred
-from scanner_mover.text import printable
 
 TOOLS = ("findscu", "movescu", "dump2dcm", "dcmdump")
 OLDEST = (3, 6, 1)
-INSTALL = "install DCMTK (Debian, Ubuntu: apt-get install dcmtk)"
 
 #: A dictionary of the tags that our query files have and that we read, and of group 0002.
 SMALL_DICTIONARY = os.path.join(os.path.dirname(templates.__file__), "small.dic")
@@ -31,7 +28,7 @@ SMALL_DICTIONARY = os.path.join(os.path.dirname(templates.__file__), "small.dic"
 # Seconds between two calls of `meanwhile`.
 _MEANWHILE_SECONDS = 0.25
 
-# The last one is what a dictionary without DICOM's own tags leads to.
+# The last one is said with a dictionary that lacks DICOM's own tags.
 _NO_DICTIONARY = re.compile(
     r"[WEF]: .*(?:no data dictionary loaded|Data dictionary missing"
     r"|DIMSE: Command Build Failed: .* Unknown Tag & Data)"
@@ -39,9 +36,6 @@ _NO_DICTIONARY = re.compile(
 _VERSION = re.compile(r"\$dcmtk: \S+ v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 
 _NO_LIMITS = Limits()
-_ANY_EXIT_STATUS = tuple(range(-64, 256))
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass
@@ -151,74 +145,12 @@ class Toolbox:
         child: Child | None = None
         try:
             with deferred():
-                child = self._start(name, arguments, folder, on_output, limits)
+                child = start(self.paths[name], arguments, folder, self.environment, on_output, limits)
             yield child
         finally:
             if child is not None:
                 with deferred():
                     child.end()
-
-    def _start(
-        self,
-        name: str,
-        arguments: Sequence[str],
-        folder: str | None,
-        on_output: Callable[[str, bool], None],
-        limits: Limits,
-    ) -> Child:
-        """Start it and its reading; whatever fails on the way is closed and ended again."""
-        with contextlib.ExitStack() as undo, contextlib.ExitStack() as childs_ends:
-            try:
-                nothing = childs_ends.enter_context(open(os.devnull, "rb"))
-                out, out_child = _pipe(undo, childs_ends)
-                err, err_child = _pipe(undo, childs_ends)
-                process = sh.Command(self.paths[name])(
-                    *arguments,
-                    _in=nothing,
-                    _out=out_child,
-                    _err=err_child,
-                    _cwd=folder,
-                    _env=self.environment,
-                    _preexec_fn=_die_with_parent(os.getpid()),
-                    **_SH_OPTIONS,
-                )
-                undo.callback(_kill_group, process.pgid)
-                child = Child(process, out, err, on_output, limits)
-            except (sh.CommandNotFound, sh.ForkException, UnicodeError) as error:
-                what = f"{self.paths[name]} cannot be started: {_last_line(error)}"
-                raise UnusableError(f"{what}; {INSTALL}") from error
-            # No more descriptors or threads.
-            except (OSError, RuntimeError) as error:
-                why = reason(error) if isinstance(error, OSError) else _last_line(error)
-                raise UnusableError(f"{self.paths[name]} cannot be started: {why}") from error
-            undo.pop_all()
-            return child
-
-
-# In the background (a call that is not would leave no handle when a signal interrupts it), in a process group of its
-# own, and without sh's own keeping of output; no exit status is an error.
-_SH_OPTIONS: dict[str, Any] = {
-    "_bg": True,
-    "_bg_exc": False,
-    "_new_group": True,
-    "_no_pipe": True,
-    "_return_cmd": True,
-    "_ok_code": _ANY_EXIT_STATUS,
-    "_encoding": "utf-8",
-}
-
-
-def _pipe(ours: contextlib.ExitStack, childs: contextlib.ExitStack) -> tuple[int, int]:
-    """A pipe: our end, closed with OURS, and the end of a child, closed with CHILDS."""
-    read, write = os.pipe()
-    ours.callback(os.close, read)
-    childs.callback(os.close, write)
-    return read, write
-
-
-def _kill_group(group: int) -> None:
-    with contextlib.suppress(OSError):
-        os.killpg(group, signal.SIGKILL)
 
 
 def _collector(run: Run, on_line: Callable[[str], None] | None) -> Callable[[str, bool], None]:
@@ -248,26 +180,10 @@ def no_dictionary(name: str) -> UnusableError:
     )
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
-    """For the child, between fork and exec: the kernel kills it when we die, also by `kill -9`."""
-
-    def prepare() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return prepare
-
-
-def _last_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return printable(lines[-1].strip()) if lines else type(error).__name__
-
-
 def find_tools(names: Sequence[str] = TOOLS) -> Toolbox:
-    """Find the tools NAMES on the PATH and prepare their environment (R8, facts of `TCP_NODELAY`).
+    """Find the tools NAMES on the PATH, and make the environment that they get (R8).
 
-    Raises UnusableError that says what to install.
+    Raises UnusableError, which says what to install, when one is not there.
     """
     paths = {}
     for name in names:
@@ -276,9 +192,9 @@ def find_tools(names: Sequence[str] = TOOLS) -> Toolbox:
         except sh.CommandNotFound:
             raise UnusableError(f"{name} is not on the PATH: {INSTALL}") from None
     environment = dict(os.environ)
-    # Without it every message waits 40 ms for the other side's delayed acknowledgement.
+    # Without it DCMTK leaves Nagle's algorithm on, and each message waits 40 ms for the other side's acknowledgement.
     environment["TCP_NODELAY"] = "1"
-    # The tools' words are parsed.
+    # The words of the tools are read.
     environment["LC_ALL"] = "C"
     dictionaries = [path for path in environment.pop("DCMDICTPATH", "").split(":") if os.path.isfile(path)]
     if dictionaries:
@@ -289,7 +205,7 @@ def find_tools(names: Sequence[str] = TOOLS) -> Toolbox:
 def version(tools: Toolbox, name: str) -> tuple[int, int, int]:
     """The version of the tool NAME.
 
-    Raises UnusableError when it tells none or is older than 3.6.1, whose answers read differently (R12).
+    Raises UnusableError when it tells none, or is older than 3.6.1: its answers read differently (R12).
     """
     run = tools.run(name, ["--version"], stall_seconds=10)
     found = _VERSION.search(run.out[0]) if run.out else None

@@ -1,4 +1,4 @@
-"""Query files: dump2dcm makes one for each shape of query, and all that have that shape are stamped out of it.
+"""Query files: dump2dcm makes one for each shape of query, and all others of that shape are copies with other UIDs.
 
 A UID is padded to an even length in the file (DICOM PS3.5 section 6.2), so two queries of one template whose UIDs have
 the same padded lengths are the same file but for the bytes of those UIDs.
