@@ -37,7 +37,8 @@ def test_each_tag_that_is_read_of_an_answer_is_in_it():
     tags = [tag_for_keyword(keyword) for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS)]
     assert {f"{tag >> 16:04x},{tag & 0xFFFF:04x}" for tag in tags if tag is not None} <= TAGS
     ours = {value for name, value in vars(dicom).items() if name.isupper() and re.fullmatch(r"\w{4},\w{4}", str(value))}
-    assert dicom.STUDY_INSTANCE_UID in ours <= TAGS
+    # Images are judged with the whole dictionary.
+    assert dicom.STUDY_INSTANCE_UID in ours and {tag for tag in ours if not tag.startswith("7fe0")} <= TAGS
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.name)

@@ -50,7 +50,7 @@ def test_R14_of_all_statuses_of_a_C_FIND_only_Success_is_one(version):
 @versions
 def test_R17_of_all_statuses_of_a_C_MOVE_only_Success_is_one(version):
     lines = [line for line in sample(version, "move-every-status").lines if "Final Move Response" in line]
-    statuses = [movescu.parse([line])[1] for line in lines]
+    statuses = [movescu.parse([line]).status for line in lines]
     found = dict(zip(sent_statuses(version, "move-every-status"), statuses, strict=True))
     assert len(found) > 20
     assert {code: kind(of_status(str(status))) for code, status in found.items()} == {
