@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from scanner_mover.config import Settings
+from scanner_mover.dcmtk import findscu
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
 from scanner_mover.dcmtk.findscu import Found, find
 from scanner_mover.failures import Kind
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.objects import dumped_series
 from tests.support.ports import LOOPBACK, free_port
+from tests.support.script import Script
 from tests.support.site import real_tools
 
 STUDY = "1.2.826.0.1.3680043.10.1561.11"
@@ -62,3 +64,16 @@ def test_R14_a_scanner_that_does_not_know_us_rejects(tmp_path, folder):
     with Dcmqrscp(tmp_path / "scanner", ae_title="OTHER") as scanner:
         [found] = real(tmp_path, folder, scanner.port, STUDY)
     assert found.failure is not None and found.failure.kind is Kind.REJECTED
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MOST_ANSWERS", 300), ("MOST_BYTES", 100_000)])
+def test_a_scanner_whose_answers_never_end_is_left_alone(scripted, tmp_path, folder, monkeypatch, limit, value):
+    images = dumped_series(tmp_path / "images", study_instance_uid=STUDY, series_instance_uid=f"{STUDY}.1", images=1)
+    scripted.studies = {STUDY: {f"{STUDY}.1": images}}
+    scripted.script = Script(endless={"SERIES"})
+    monkeypatch.setattr(findscu, limit, value)
+    found = real(tmp_path, folder, scripted.port, STUDY, "1.2.3")
+    assert [one.failure and one.failure.kind for one in found] == [Kind.LIMIT, None]
+    assert found[0].failure is not None and f"more than {value}" in found[0].failure.text
+    written = sum(path.stat().st_size for path in folder.rglob("rsp*"))
+    assert written < 4_000_000, "it was ended soon after"
