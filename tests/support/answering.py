@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import pydicom
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_file_meta_info
 
 from tests.support.script import (
     IMAGES_IN_ACQUISITION,
@@ -31,6 +32,13 @@ class Headers:
 
     def __init__(self) -> None:
         self._read: dict[Path, Dataset] = {}
+        self._metas: dict[Path, FileMetaDataset] = {}
+
+    def meta(self, path: Path) -> FileMetaDataset:
+        """Group 2 of the file, which is whole also where a test sends one whose data set is not."""
+        if path not in self._metas:
+            self._metas[path] = read_file_meta_info(path)
+        return self._metas[path]
 
     def of(self, path: Path) -> Dataset:
         """The file without its pixel data."""
@@ -40,11 +48,12 @@ class Headers:
 
     def sop_instance_uid(self, path: Path) -> str:
         """The file's own, for a data set may lack it."""
-        return str(self.of(path).file_meta.MediaStorageSOPInstanceUID)
+        return str(self.meta(path).MediaStorageSOPInstanceUID)
 
     def forget(self, path: Path) -> None:
         """The file is no more."""
         self._read.pop(path, None)
+        self._metas.pop(path, None)
 
 
 def matches(studies: Studies, headers: Headers, query: Dataset, script: Script) -> Iterator[Answer]:

@@ -493,8 +493,8 @@ class ScriptedScanner:
             return None
         contexts: dict[str, set[str]] = {}
         for path in paths:
-            header = self._headers.of(path)
-            contexts.setdefault(str(header.SOPClassUID), set()).add(str(header.file_meta.TransferSyntaxUID))
+            meta = self._headers.meta(path)
+            contexts.setdefault(str(meta.MediaStorageSOPClassUID), set()).add(str(meta.TransferSyntaxUID))
         entity = AE(self.ae_title)
         store = entity.associate(
             LOOPBACK,
