@@ -26,12 +26,12 @@ from tests.integration import invariants
 from tests.integration.scenario import Scenario, Study
 from tests.support.clock import Clock
 from tests.support.receiver import StorescpReceiver
-from tests.support.scripted import ScriptedScanner
+from tests.support.scripted import Break, ScriptedScanner
 from tests.support.site import BIN, Site, held_by_flock, path_without_ours, wait_until
 
 IMAGES = 6
 DAY = 86400
-TOOLS = ("findscu", "movescu", "dump2dcm", "dcmdump")
+TOOLS = ("findscu", "movescu", "storescp", "dump2dcm", "dcmdump")
 VERSION = "$dcmtk: NAME v3.6.7 2022-04-22 $"
 
 
@@ -216,6 +216,7 @@ WAYS_IN_CI = {
     ("findscu", "is killed by a signal"),
     ("movescu", "prints garbage"),
     ("movescu", "never ends"),
+    ("storescp", "exits 127"),
     ("dump2dcm", "exits 127"),
     ("dcmdump", "prints garbage and fails"),
 }
@@ -297,14 +298,14 @@ BEFORE: dict[str, Row] = {
     "full disk: SERVERDIR": Row(full_disk("server", bytes_left=0), (4,), "No space left"),
     **{
         f"{tool} is missing": Row(missing_tool(tool, there=False), (4,), f"{tool} is not on the PATH")
-        for tool in ("movescu", "dcmdump")
+        for tool in ("movescu", "storescp", "dcmdump")
     },
     "movescu is not executable": Row(missing_tool("movescu", executable=False), (4,), "movescu is not on the PATH"),
     "findscu has no interpreter": Row(missing_tool("findscu"), (4,), "findscu cannot be started"),
     "movescu has no interpreter": Row(missing_tool("movescu"), (4,), "movescu cannot be started"),
 }
 
-NAMED = {"findscu": (4, 5), "movescu": (4, 5), "dump2dcm": (4,), "dcmdump": (0, 4, 5)}
+NAMED = {"findscu": (4, 5), "movescu": (4, 5), "storescp": (4, 5), "dump2dcm": (4,), "dcmdump": (0, 4, 5)}
 STATE_FAULTS = [row.fault for name, row in BEFORE.items() if name.startswith("state file")]
 TOOL_FAULTS = {f"{tool} {way}": Row(replaced(tool, way), NAMED[tool], "") for tool in TOOLS for way in WAYS}
 
@@ -650,15 +651,15 @@ def test_what_is_known_outlives_a_disk_that_is_full(lab: Lab) -> None:
 def test_killed_while_an_image_is_written(lab: Lab, name: str) -> None:
     """The image that is cut then is no fault of the scanner's: it is removed, and pulled again."""
     sent = signal.Signals[name]
-    with in_the_middle(lab) as process:
-        newest = max(received(lab.site), key=lambda path: path.stat().st_mtime_ns)
-        os.truncate(newest, 5000)
+    lab.scanner.script.breaks = Break("inside image", 2, "silence")
+    with lab.site.moving() as process:
+        wait_until(lambda: len([path for path in received(lab.site) if path.stat().st_size]) > 2)
         process.send_signal(sent)
         done = ended(process)
     assert done.returncode in (-sent, 128 + sent)
     assert "Traceback" not in done.stderr
     wait_until(lambda: not invariants.processes_of(lab.site))
-    lab.scanner.go_on()
+    lab.scanner.script.breaks = None
     lab.scenario.a_pass()
     assert lab.scenario.where(lab.study) == "finished-scans"
     assert not (lab.data / "site" / "rejected").exists()

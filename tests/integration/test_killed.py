@@ -65,7 +65,7 @@ def next_pass_completes(scenario: Scenario, scanner: ScriptedScanner, study: Stu
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
-def test_r27_a_signal_in_the_middle_of_a_c_move(scenario: Scenario, scanner: ScriptedScanner, name: str) -> None:
+def test_R27_a_signal_in_the_middle_of_a_c_move(scenario: Scenario, scanner: ScriptedScanner, name: str) -> None:
     study = scenario.acquire(IMAGES)
     number = signal.Signals[name]
     assert kill_in_the_middle(scenario, number) == 128 + number
@@ -83,7 +83,7 @@ def test_r27_a_signal_in_the_middle_of_a_c_move(scenario: Scenario, scanner: Scr
     assert set(scanner.moves[-1][2]).isdisjoint(kept)
 
 
-def test_r27_kill_9_in_the_middle_of_a_c_move(scenario: Scenario, scanner: ScriptedScanner) -> None:
+def test_R27_kill_9_in_the_middle_of_a_c_move(scenario: Scenario, scanner: ScriptedScanner) -> None:
     study = scenario.acquire(IMAGES)
     assert kill_in_the_middle(scenario, signal.SIGKILL) == -signal.SIGKILL
     wait_until(lambda: not invariants.processes_of(scenario.site))  # the kernel kills the children
@@ -94,7 +94,7 @@ def test_r27_kill_9_in_the_middle_of_a_c_move(scenario: Scenario, scanner: Scrip
     assert scenario.said("an earlier pass left images in")
 
 
-def test_r27_what_came_before_a_kill_9_is_filed_though_the_request_is_gone(
+def test_R27_what_came_before_a_kill_9_is_filed_though_the_request_is_gone(
     scenario: Scenario, scanner: ScriptedScanner
 ) -> None:
     study = scenario.acquire(IMAGES)
@@ -106,7 +106,7 @@ def test_r27_what_came_before_a_kill_9_is_filed_though_the_request_is_gone(
     assert len(scanner.moves) == 1
 
 
-def test_r27_signals_without_end(scenario: Scenario, scanner: ScriptedScanner) -> None:
+def test_R27_signals_without_end(scenario: Scenario, scanner: ScriptedScanner) -> None:
     """As a terminal that closes and an impatient service manager send them: none of them breaks the clean end."""
     study = scenario.acquire(IMAGES)
     with scenario.site.moving() as process:
@@ -124,7 +124,7 @@ def test_r27_signals_without_end(scenario: Scenario, scanner: ScriptedScanner) -
     next_pass_completes(scenario, scanner, study)
 
 
-def test_r27_a_signal_while_the_scanner_is_silent(scenario: Scenario, scanner: ScriptedScanner) -> None:
+def test_R27_a_signal_while_the_scanner_is_silent(scenario: Scenario, scanner: ScriptedScanner) -> None:
     study = scenario.acquire(1)
     scanner.script.find_silence = 600
     with scenario.site.moving() as process:
@@ -136,7 +136,7 @@ def test_r27_a_signal_while_the_scanner_is_silent(scenario: Scenario, scanner: S
     next_pass_completes(scenario, scanner, study)
 
 
-def test_r27_a_signal_while_it_settles(scenario: Scenario, scanner: ScriptedScanner) -> None:
+def test_R27_a_signal_while_it_settles(scenario: Scenario, scanner: ScriptedScanner) -> None:
     study = scenario.acquire(2)
     with scenario.site.moving("--settle", "600") as process:
         wait_until(lambda: len(scenario.site.images(study.uid, next(iter(study.series)))) == 2)
@@ -146,7 +146,7 @@ def test_r27_a_signal_while_it_settles(scenario: Scenario, scanner: ScriptedScan
     next_pass_completes(scenario, scanner, study)
 
 
-def test_r9_a_second_pass_beside_the_first_leaves_at_once(scenario: Scenario, scanner: ScriptedScanner) -> None:
+def test_R9_a_second_pass_beside_the_first_leaves_at_once(scenario: Scenario, scanner: ScriptedScanner) -> None:
     study = scenario.acquire(IMAGES)
     site = scenario.site
     with site.moving() as process:
@@ -199,7 +199,7 @@ class TestLeftStaging:
         assert len(scenario.said("restarted before it was on the disk")) == 2
         assert len(scenario.pulls()) == 1
 
-    def test_r27_is_filed_or_set_aside(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
+    def test_R27_is_filed_or_set_aside(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         scanner.script.seconds_between_images = 0
         study = scenario.acquire(4)
         stranger = scenario.acquire(1, request=False, mpps=False)

@@ -42,7 +42,7 @@ def names(folder: Path) -> list[str]:
 
 
 class TestCounts:
-    def test_r22b_an_image_more_than_the_scanner_claims(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
+    def test_R22b_an_image_more_than_the_scanner_claims(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         study = scenario.acquire(3)
         scanner.script.claims[series_of(study)] = 2
         scenario.have(study.paths[:2])
@@ -51,7 +51,7 @@ class TestCounts:
         assert scenario.said("1 images that the scanner lists are not here")
         assert len(scanner.moves) == 1
 
-    def test_r22b_a_scanner_that_refuses_the_image_level_is_believed(
+    def test_R22b_a_scanner_that_refuses_the_image_level_is_believed(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         study = scenario.acquire(2)
@@ -61,7 +61,7 @@ class TestCounts:
         assert scenario.where(study) == "finished-scans"
         assert scenario.said("their number is believed")
 
-    def test_r22b_beside_images_named_by_uids_another_file_does_not_make_up_for_one(
+    def test_R22b_beside_images_named_by_uids_another_file_does_not_make_up_for_one(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         study = scenario.acquire(3)
@@ -72,7 +72,7 @@ class TestCounts:
         scenario.site.move()
         assert scenario.where(study) == "active-scans"
 
-    def test_r13_of_a_series_that_is_told_of_twice_the_larger_number_counts(
+    def test_R13_of_a_series_that_is_told_of_twice_the_larger_number_counts(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         study = scenario.acquire(3)
@@ -92,7 +92,7 @@ class TestCounts:
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
 
-    def test_r22b_a_broken_answer_at_image_level_closes_nothing(
+    def test_R22b_a_broken_answer_at_image_level_closes_nothing(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         study = scenario.acquire(2)
@@ -104,7 +104,7 @@ class TestCounts:
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
 
-    def test_r22b_a_scanner_that_is_busy_at_image_level_closes_nothing(
+    def test_R22b_a_scanner_that_is_busy_at_image_level_closes_nothing(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         study = scenario.acquire(2)
@@ -113,7 +113,7 @@ class TestCounts:
         scenario.a_pass(exit_status=5)
         assert scenario.where(study) == "active-scans"
 
-    def test_r13_a_claim_of_more_than_is_sent_is_never_finished(
+    def test_R13_a_claim_of_more_than_is_sent_is_never_finished(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         scenario.site.config(repull_after_seconds=120)
@@ -130,7 +130,7 @@ class TestCounts:
         assert len(scanner.moves) == 2
 
     @pytest.mark.parametrize("count", [None, "", "-3", "0", "many", "2.5", "99999999999"])
-    def test_r13_what_is_no_number_is_counted_at_image_level(
+    def test_R13_what_is_no_number_is_counted_at_image_level(
         self, scenario: Scenario, scanner: ScriptedScanner, count: str | None
     ) -> None:
         study = scenario.acquire(2)
@@ -141,7 +141,7 @@ class TestCounts:
         assert ("IMAGE", study.uid, series_of(study)) in scanner.asked
 
     @pytest.mark.parametrize("key", [NUMBER_OF_SERIES_RELATED_INSTANCES, IMAGES_IN_ACQUISITION])
-    def test_r13_the_count_is_taken_from_either_attribute(
+    def test_R13_the_count_is_taken_from_either_attribute(
         self, scenario: Scenario, scanner: ScriptedScanner, key: int
     ) -> None:
         study = scenario.acquire(2)
@@ -151,7 +151,7 @@ class TestCounts:
         assert report["studies"][0]["series"][0]["expected"] == 4
         assert scenario.where(study) == "active-scans"
 
-    def test_r13_without_any_number_a_series_is_never_complete(
+    def test_R13_without_any_number_a_series_is_never_complete(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         study = scenario.acquire(2)
@@ -164,7 +164,7 @@ class TestCounts:
 
 
 class TestAnswers:
-    def test_r14_a_series_without_a_uid(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
+    def test_R14_a_series_without_a_uid(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         self.answer_with(scenario, scanner, series=None, exit_status=5)
 
     @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ class TestAnswers:
         assert scenario.where(study) == "active-scans"
         assert not [path for path in paths_outside_of_server(scenario) if "evil" in path.name]
 
-    def test_r25_an_association_that_breaks_at_the_second_of_three_queries(
+    def test_R25_an_association_that_breaks_at_the_second_of_three_queries(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         scenario.site.config(retries=1)
@@ -241,12 +241,12 @@ class TestAnswers:
 
 
 class TestRetrieves:
-    def test_r15_the_study_is_named_in_the_c_move(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
+    def test_R15_the_study_is_named_in_the_c_move(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         study = scenario.acquire(1, 1)
         scenario.a_pass()
         assert sorted(scanner.moves) == [(study.uid, series, ()) for series in sorted(study.series)]
 
-    def test_r16_settles_after_each_c_move(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
+    def test_R16_settles_after_each_c_move(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         study = scenario.acquire(1, 1)
         scanner.files_into = scenario.site.data / "site" / "raw"
         scenario.site.receive = False
@@ -254,7 +254,7 @@ class TestRetrieves:
         assert scenario.where(study) == "finished-scans"
         assert report["seconds"] >= 4
 
-    def test_r17_a_c_move_that_fails_is_logged_and_tried_again(
+    def test_R17_a_c_move_that_fails_is_logged_and_tried_again(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         scenario.site.config(retries=2)
@@ -271,7 +271,7 @@ class TestRetrieves:
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
 
-    def test_r17_a_refusal_is_not_tried_again_in_the_same_pass(
+    def test_R17_a_refusal_is_not_tried_again_in_the_same_pass(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         scenario.site.config(retries=2)
@@ -281,7 +281,7 @@ class TestRetrieves:
         assert len(scanner.moves) == 1
         assert scenario.where(study) == "active-scans"
 
-    def test_r17_a_success_that_sends_only_half(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
+    def test_R17_a_success_that_sends_only_half(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         scenario.site.config(repull_after_seconds=120)
         study = scenario.acquire(4)
         scanner.script.send_only[series_of(study)] = 2
@@ -293,7 +293,7 @@ class TestRetrieves:
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
 
-    def test_r18_while_images_arrive_nothing_is_pulled_again(
+    def test_R18_while_images_arrive_nothing_is_pulled_again(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:
         scenario.site.receive = False

@@ -71,7 +71,7 @@ class TestPulling:
         assert scenario.where(study) == "finished-scans"
         assert len(scenario.pulls()) == 1
 
-    def test_a_file_of_no_bytes_is_no_image_r13(self, scenario: Scenario) -> None:
+    def test_a_file_of_no_bytes_is_no_image_R13(self, scenario: Scenario) -> None:
         study = scenario.acquire(2)
         scenario.have(study.paths[:1])
         scenario.filed(study.paths[1]).touch()
@@ -79,7 +79,7 @@ class TestPulling:
         assert scenario.where(study) == "finished-scans"
         assert len(scenario.pulls()) == 1
 
-    def test_r18_a_receiver_that_lags_is_waited_for(self, scenario: Scenario, receiver: StorescpReceiver) -> None:
+    def test_R18_a_receiver_that_lags_is_waited_for(self, scenario: Scenario, receiver: StorescpReceiver) -> None:
         scenario.site.config(repull_after_seconds=120)
         study = scenario.acquire(3)
         receiver.hold()
@@ -93,7 +93,7 @@ class TestPulling:
         assert scenario.where(study) == "finished-scans"
         assert len(scenario.pulls()) == 1
 
-    def test_r18_what_does_not_arrive_is_pulled_again_in_time(
+    def test_R18_what_does_not_arrive_is_pulled_again_in_time(
         self, scenario: Scenario, receiver: StorescpReceiver
     ) -> None:
         scenario.site.config(repull_after_seconds=120)
@@ -113,7 +113,7 @@ class TestPulling:
 
 
 class TestClosing:
-    def test_r20_r21_a_running_procedure_is_pulled_and_not_closed(self, scenario: Scenario) -> None:
+    def test_R20_R21_a_running_procedure_is_pulled_and_not_closed(self, scenario: Scenario) -> None:
         empty = scenario.acquire(1, ended=False)
         absent = scenario.acquire(1, ended=None)
         no_file = scenario.acquire(1, mpps=False)
@@ -128,7 +128,7 @@ class TestClosing:
         assert outcomes(report) == dict.fromkeys((empty.uid, absent.uid, no_file.uid), "finished")
         assert len(scenario.pulls()) == 3
 
-    def test_r25_after_one_is_finished_the_next_is_looked_at(self, scenario: Scenario) -> None:
+    def test_R25_after_one_is_finished_the_next_is_looked_at(self, scenario: Scenario) -> None:
         studies = [scenario.acquire(1), scenario.acquire(1, ended=False), scenario.acquire(1)]
         for age, study in zip((30, 20, 10), studies, strict=True):
             scenario.request(study, age_seconds=age)
@@ -147,7 +147,7 @@ class TestClosing:
             closed[2],
         ]
 
-    def test_r10_one_study_requested_twice_and_a_stray_file(self, scenario: Scenario) -> None:
+    def test_R10_one_study_requested_twice_and_a_stray_file(self, scenario: Scenario) -> None:
         site = scenario.site
         study = scenario.acquire(1)
         site.request(f"below/{study.uid}", age_seconds=-5, content=b"the newer one\n")
@@ -161,7 +161,7 @@ class TestClosing:
         assert len(scenario.said("is left alone")) == 1
 
     @pytest.mark.parametrize("ended", ["shorter", "longer"])
-    def test_r19_a_uid_that_is_the_beginning_of_another(self, scenario: Scenario, ended: str) -> None:
+    def test_R19_a_uid_that_is_the_beginning_of_another(self, scenario: Scenario, ended: str) -> None:
         shorter_uid = uid()
         studies = {
             "shorter": scenario.acquire(1, study_instance_uid=shorter_uid, ended=ended == "shorter"),
@@ -172,7 +172,7 @@ class TestClosing:
         scenario.a_pass()
         assert {name for name, study in studies.items() if scenario.where(study) == "finished-scans"} == {ended}
 
-    def test_r19_a_uid_that_is_the_beginning_of_the_only_mpps(self, scenario: Scenario) -> None:
+    def test_R19_a_uid_that_is_the_beginning_of_the_only_mpps(self, scenario: Scenario) -> None:
         shorter_uid = uid()
         longer = scenario.acquire(1, study_instance_uid=f"{shorter_uid}.7")
         shorter = scenario.acquire(1, study_instance_uid=shorter_uid, mpps=False)
@@ -181,7 +181,7 @@ class TestClosing:
         assert scenario.where(longer) == "finished-scans"
         assert scenario.where(shorter) == "active-scans"
 
-    def test_r19_of_two_mpps_files_both_must_have_ended(self, scenario: Scenario) -> None:
+    def test_R19_of_two_mpps_files_both_must_have_ended(self, scenario: Scenario) -> None:
         study = scenario.acquire(1)
         scenario.have(study.paths)
         scenario.site.mpps(study.uid, ended=False, name="second.mpps")
@@ -191,7 +191,7 @@ class TestClosing:
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
 
-    def test_r22a_a_series_that_appears_after_the_end_is_waited_for(self, scenario: Scenario) -> None:
+    def test_R22a_a_series_that_appears_after_the_end_is_waited_for(self, scenario: Scenario) -> None:
         scenario.site.config(quiet_seconds=3600)
         study = scenario.acquire(2)
         scenario.a_pass()
@@ -207,7 +207,7 @@ class TestClosing:
         assert scenario.where(study) == "finished-scans"
         assert len(scenario.pulls()) == 2
 
-    def test_r22a_the_quiet_time_can_be_set(self, scenario: Scenario) -> None:
+    def test_R22a_the_quiet_time_can_be_set(self, scenario: Scenario) -> None:
         scenario.site.config(quiet_seconds=3600)
         study = scenario.acquire(1)
         scenario.have(study.paths)
@@ -222,7 +222,7 @@ class TestAge:
     OLD = 90_000
     DAY = 86_400
 
-    def test_r24_fails_when_over_age_in_two_passes_a_minute_apart(self, scenario: Scenario) -> None:
+    def test_R24_fails_when_over_age_in_two_passes_a_minute_apart(self, scenario: Scenario) -> None:
         study = scenario.acquire(1, ended=False)
         scenario.have(study.paths)
         scenario.request(study, age_seconds=self.OLD)
@@ -236,7 +236,7 @@ class TestAge:
         folder = scenario.site.data / "active-scans"
         assert scenario.said(f'"{folder / study.uid}" is old, download seems to have failed')
 
-    def test_r24_never_fails_while_the_scanner_is_off(self, scenario: Scenario, scanner: RealScanner) -> None:
+    def test_R24_never_fails_while_the_scanner_is_off(self, scenario: Scenario, scanner: RealScanner) -> None:
         study = scenario.acquire(1, ended=False)
         scenario.have(study.paths)
         scenario.request(study, age_seconds=self.OLD)
@@ -250,7 +250,7 @@ class TestAge:
         scenario.a_pass()
         assert scenario.where(study) == "failed-scans"
 
-    def test_r24_a_clock_that_jumps_for_one_pass_fails_nothing(self, scenario: Scenario) -> None:
+    def test_R24_a_clock_that_jumps_for_one_pass_fails_nothing(self, scenario: Scenario) -> None:
         study = scenario.acquire(1, ended=False)
         scenario.have(study.paths)
         scenario.a_pass()
@@ -265,7 +265,7 @@ class TestAge:
         scenario.a_pass(clock="+1d")
         assert scenario.where(study) == "active-scans"
 
-    def test_r24_a_time_in_the_future_is_age_0(self, scenario: Scenario) -> None:
+    def test_R24_a_time_in_the_future_is_age_0(self, scenario: Scenario) -> None:
         study = scenario.acquire(1, ended=False)
         scenario.have(study.paths)
         scenario.request(study, age_seconds=-3 * self.DAY)
@@ -274,7 +274,7 @@ class TestAge:
             scenario.time_passes(90)
         assert scenario.where(study) == "active-scans"
 
-    def test_r24_what_is_complete_in_time_is_finished_however_old(self, scenario: Scenario) -> None:
+    def test_R24_what_is_complete_in_time_is_finished_however_old(self, scenario: Scenario) -> None:
         study = scenario.acquire(1)
         scenario.request(study, age_seconds=self.OLD)
         scenario.a_pass()
@@ -282,7 +282,7 @@ class TestAge:
 
 
 class TestTrouble:
-    def test_r14_a_scanner_that_is_off_finishes_nothing(self, scenario: Scenario, scanner: RealScanner) -> None:
+    def test_R14_a_scanner_that_is_off_finishes_nothing(self, scenario: Scenario, scanner: RealScanner) -> None:
         study = scenario.acquire(2)
         scanner.stop()
         first = scenario.a_pass(exit_status=5)
@@ -300,7 +300,7 @@ class TestTrouble:
         assert scenario.where(study) == "finished-scans"
         assert scenario.a_pass().stderr == ""
 
-    def test_r14_a_study_that_the_scanner_does_not_have_is_never_finished(self, scenario: Scenario) -> None:
+    def test_R14_a_study_that_the_scanner_does_not_have_is_never_finished(self, scenario: Scenario) -> None:
         study_instance_uid = uid()
         scenario.site.request(study_instance_uid)
         scenario.site.mpps(study_instance_uid)
