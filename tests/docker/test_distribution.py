@@ -46,6 +46,8 @@ def test_the_wheel_holds_the_package_and_nothing_of_the_tests(folder: Path) -> N
     with zipfile.ZipFile(folder / f"{_NAME}-py3-none-any.whl") as wheel:
         names = {name for name in wheel.namelist() if not name.startswith((f"{_NAME}.dist-info/", f"{_NAME}.data/"))}
         assert names == _package_files()
+        page = wheel.read(f"{_NAME}.data/data/share/man/man1/scanner-mover.1")
+        assert page == (TOP / "fixtures/man/scanner-mover.1").read_bytes()
         metadata = _metadata(wheel)
     assert metadata["Author"] == "scanner-mover developers"
     assert metadata["License-File"] == "LICENSE"

@@ -62,7 +62,7 @@ def test_everything_that_is_copied_is_there_and_not_ignored() -> None:
     sources = [source.rstrip("/") for stage, sources, _ in copies if stage is None for source in sources]
     assert sources == [
         *("docker/requirements.txt", "docker/requirements-build.txt"),
-        *("LICENSE", "README.md", "pyproject.toml", "scanner_mover"),
+        *("LICENSE", "README.md", "pyproject.toml", "fixtures/man/scanner-mover.1", "scanner_mover"),
     ]
     for source in sources:
         assert (TOP / source).exists(), source
@@ -76,7 +76,14 @@ def test_the_whole_package_and_nothing_else_goes_to_the_engine() -> None:
     kept = {path for path in relative if not dockerfile.ignored(path, patterns)}
     assert kept == {path for path in relative if "__pycache__" not in path}
     assert "scanner_mover/templates/series_find.dump" in kept
-    for path in (".git/HEAD", ".venv/bin/python", "tests/__init__.py", "docker/Dockerfile", "fixtures/inputs.py"):
+    for path in (
+        ".git/HEAD",
+        ".venv/bin/python",
+        "tests/__init__.py",
+        "docker/Dockerfile",
+        "fixtures/inputs.py",
+        "fixtures/man/make.py",
+    ):
         assert dockerfile.ignored(path, patterns), path
 
 
