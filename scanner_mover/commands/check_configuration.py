@@ -1,16 +1,15 @@
 """`status --check`: the values of the configuration, and what the projects in it have in common."""
 
 import json
-import os
 import shlex
 import shutil
-import stat
 from typing import Any
 
 from scanner_mover import config
 from scanner_mover.commands.finding import Findings, fix, ok
 from scanner_mover.config import Settings
 from scanner_mover.errors import ConfigurationError
+from scanner_mover.transfer.hooks import distrust
 
 _SCANNER_KEYS = ("SCANNERIP", "SCANNERPORT", "SCANNERAETITLE", "DICOMAETITLE")
 _HOOKS = ("on_finished", "on_failed", "on_fault")
@@ -51,14 +50,8 @@ def hooks(settings: Settings) -> Findings:
     for name, command in programs.items():
         if shutil.which(command[0]) is None:
             yield fix(f"{name}: {command[0]} is no program that can be run: give its full path, or chmod +x it")
-    file = os.stat(settings.file)
-    path = shlex.quote(settings.file)
-    if file.st_uid not in (0, os.geteuid()):
-        yield fix(f"no hook runs: {settings.file} must belong to root or to our user: chown root {path}")
-    elif file.st_mode & stat.S_IWOTH:
-        yield fix(f"no hook runs: {settings.file} can be written by everybody: chmod o-w {path}")
-    else:
-        yield ok(f"the hooks {', '.join(programs)} may run")
+    why_not = distrust(settings.file)
+    yield ok(f"the hooks {', '.join(programs)} may run") if why_not is None else fix(why_not)
 
 
 def only_in_pcgc(file: str, project: str) -> Findings:

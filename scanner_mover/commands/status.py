@@ -25,9 +25,7 @@ def run(options: StatusOptions, program: str) -> int:
     if options.audit:
         from scanner_mover.commands import audit
 
-        return audit.run(
-            settings, server, since=options.since, request=options.request, as_json=options.json, file=options.output
-        )
+        return audit.run(settings, server, options)
     overview = look(settings, server)
     for problem in overview.problems:
         say(problem)

@@ -131,7 +131,7 @@ def _shown(keyword: str, value: str) -> Text:
 
 
 def show_audit(studies: Sequence[AuditedStudy]) -> None:
-    """Print the closed studies of which images are missing, series by series."""
+    """Print the closed studies of which images are missing, series by series, and those that are lost."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("study", overflow="fold", style="cyan")
     table.add_column("series", overflow="fold")
@@ -143,5 +143,7 @@ def show_audit(studies: Sequence[AuditedStudy]) -> None:
                 images = f"{series.received} of {'?' if series.expected is None else series.expected}"
                 uids = study.closed.study_instance_uid, series.series_instance_uid
                 table.add_row(*uids, images, Text(str(series.missing), style="bold red"))
+        if study.lost:
+            table.add_row(study.closed.study_instance_uid, Text("neither on the scanner nor here", style="bold red"))
     if table.row_count:
         show(table)

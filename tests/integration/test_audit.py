@@ -2,18 +2,24 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from scanner_mover.site import ledger
+from scanner_mover.site.folders import ServerFolders
+from scanner_mover.site.ledger import Entry, SeriesCounts
 from tests.integration.invariants import assert_study_is_here
-from tests.support.objects import ct_series, mr_series, uid
+from tests.integration.test_terminal import Terminal
+from tests.support.objects import by_study, ct_series, mr_series, uid
 from tests.support.scripted import ScriptedScanner
-from tests.support.site import BIN, Site
+from tests.support.site import BIN, Site, held_by_flock
 
 COLUMNS = ["study", "series", "expected", "received", "missing"]
 
@@ -81,6 +87,7 @@ def test_what_the_script_lost_is_listed_put_back_and_mended(legacy):
     expected = {"complete": 0, "empty": 6, "half": 2, "one series": 3, "failed": 6, "open again": 6, "gone": 0}
     assert missing == expected
     assert {name for name, study in uids.items() if not found[study]["on_scanner"]} == {"gone"}
+    assert {name for name, study in uids.items() if found[study]["lost"]} == {"gone"}
     half = {one["series"]: one for one in found[uids["half"]]["series"]}
     series = f"{uids['half']}.2"
     assert half[series] == {"series": series, "expected": 3, "received": 1, "missing": 2}
@@ -91,6 +98,8 @@ def test_what_the_script_lost_is_listed_put_back_and_mended(legacy):
     assert done.returncode == 0
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     assert lines[0] == COLUMNS
+    assert [uids["gone"], "", "", "0", ""] in lines
+    lines.remove([uids["gone"], "", "", "0", ""])
     assert sorted(lines[1:]) == sorted(
         [study, one["series"], *map(str, (one["expected"], one["received"], one["missing"]))]
         for study in legacy.lost()
@@ -99,7 +108,8 @@ def test_what_the_script_lost_is_listed_put_back_and_mended(legacy):
     )
     assert "7 closed studies" in done.stderr
     assert "5 lack images (23 in all)" in done.stderr
-    assert "1 are no longer on the scanner" in done.stderr
+    assert "0 are no longer on the scanner" in done.stderr
+    assert "1 is lost: neither the scanner nor site/raw has any image" in done.stderr
 
     # Put back, with a fresh time, never over a request that is there.
     asked_at = time.time()
@@ -107,7 +117,7 @@ def test_what_the_script_lost_is_listed_put_back_and_mended(legacy):
     time_there = there.stat().st_mtime_ns
     done = site.mover("status", "--audit", "--request")
     assert done.returncode == 0
-    assert "requested 4 studies again; 1 were requested already" in done.stderr
+    assert "requested 4 studies again; 1 was requested already" in done.stderr
     active = site.data / "active-scans"
     assert site.requests_in("active-scans") == sorted(legacy.lost())
     for study in legacy.lost():
@@ -154,6 +164,8 @@ def test_only_what_was_closed_since_is_asked_for(tmp_path):
         assert closed("+0", "--since", "1d") == [study]
         assert closed("+40d", "--since", "30d") == []
         assert closed("+40d", "--since", "41d") == [study]
+        assert closed("+40d", "--since", "30") == []
+        assert closed("+40d", "--since", "41") == [study]
         assert closed("+0", "--since", "2020-01-01") == [study]
         tomorrow = time.strftime("%Y-%m-%d", time.localtime(time.time() + 2 * 86400))
         assert closed("+0", "--since", tomorrow) == []
@@ -247,3 +259,152 @@ def test_a_folder_that_cannot_be_written_is_4_and_loses_no_request(tmp_path):
     assert done.returncode == 4
     assert "Traceback" not in done.stderr
     assert site.requests_in("finished-scans") == [study]
+
+
+# The ledger
+
+
+class Finished(NamedTuple):
+    """A study of two series of 3 images that this program finished, on a scanner that may change.
+
+    `paths` are 5 images of the first series, 3 of the second and 3 of a third one.
+    """
+
+    site: Site
+    scanner: ScriptedScanner
+    study: str
+    paths: list[Path]
+
+    def series(self, number: int) -> str:
+        return f"{self.study}.{number}"
+
+
+@pytest.fixture
+def finished(tmp_path) -> Iterator[Finished]:
+    study = uid()
+    paths = [
+        path
+        for number, images in ((1, 5), (2, 3), (3, 3))
+        for path in mr_series(
+            tmp_path / f"{number}", study_instance_uid=study, series_instance_uid=f"{study}.{number}", images=images
+        )
+    ]
+    with ScriptedScanner(by_study([*paths[:3], *paths[5:8]])) as scanner:
+        site = Site(tmp_path / "site", scanner_port=scanner.port)
+        series = tuple(SeriesCounts(f"{study}.{number}", 3, 3) for number in (1, 2))
+        site.server.joinpath(".pids").mkdir(parents=True)
+        write_ledger(site, Entry(study, "2026-01-31T10:15:00+01:00", "finished", None, series))
+        (site.data / "finished-scans").mkdir()
+        site.request(study).rename(site.data / "finished-scans" / study)
+        yield Finished(site, scanner, study, paths)
+
+
+def write_ledger(site: Site, entry: Entry) -> None:
+    ledger.append(ServerFolders(str(site.server), "ABCD").ledger, entry)
+
+
+def test_R39_what_the_site_cleaned_up_is_neither_missing_nor_lost_nor_requested(finished):
+    found = audit(finished.site, "--request")[finished.study]
+    assert (found["missing"], found["lost"], found["on_scanner"]) == (0, False, True)
+    assert [one["received"] for one in found["series"]] == [3, 3]
+    assert finished.site.requests_in("active-scans") == []
+    # Nothing was asked about single images either.
+    assert {level for level, _, _ in finished.scanner.asked} == {"SERIES"}
+    finished.scanner.studies.clear()
+    found = audit(finished.site)[finished.study]
+    assert (found["missing"], found["lost"], found["on_scanner"]) == (0, False, False)
+
+
+def test_R39_a_series_that_came_late_is_found_and_requested(finished):
+    late = finished.series(3)
+    finished.scanner.studies[finished.study][late] = finished.paths[8:]
+    found = audit(finished.site, "--request")[finished.study]
+    assert found["missing"] == 3
+    assert {one["series"]: one["missing"] for one in found["series"]}[late] == 3
+    assert finished.site.requests_in("active-scans") == [finished.study]
+
+
+@pytest.mark.parametrize("here", ["all", "cleaned up"])
+def test_R39_images_that_came_late_are_found_whether_the_others_are_here_or_not(finished, here):
+    finished.scanner.studies[finished.study][finished.series(1)] += finished.paths[3:5]
+    if here == "all":
+        for path in (*finished.paths[:3], *finished.paths[5:8]):
+            folder = finished.site.series(finished.study, finished.series(1 if path in finished.paths[:3] else 2))
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / path.name)
+    assert audit(finished.site)[finished.study]["missing"] == 2
+
+
+def test_R39_a_study_that_failed_is_compared_with_what_is_here(finished):
+    series = (SeriesCounts(finished.series(1), 3, 3),)
+    write_ledger(finished.site, Entry(finished.study, "2026-01-31T11:15:00+01:00", "failed", "too old", series))
+    (finished.site.data / "failed-scans").mkdir()
+    (finished.site.data / "finished-scans" / finished.study).rename(
+        finished.site.data / "failed-scans" / finished.study
+    )
+    assert audit(finished.site)[finished.study]["missing"] == 6
+
+
+def test_R39_a_line_counts_only_with_the_request_in_its_folder(finished):
+    (finished.site.data / "failed-scans").mkdir()
+    (finished.site.data / "finished-scans" / finished.study).rename(
+        finished.site.data / "failed-scans" / finished.study
+    )
+    assert audit(finished.site)[finished.study]["missing"] == 6
+
+
+def test_R39_a_study_that_neither_the_scanner_nor_this_server_has_is_named(tmp_path):
+    study, partly = uid(), uid()
+    with ScriptedScanner() as scanner:
+        site = Site(tmp_path / "site", scanner_port=scanner.port)
+        (site.data / "finished-scans").mkdir()
+        for one in (study, partly):
+            site.request(one).rename(site.data / "finished-scans" / one)
+        folder = site.series(partly, f"{partly}.1")
+        folder.mkdir(parents=True)
+        (folder / f"{partly}.1.1").write_bytes(b"an image")
+        found = audit(site)
+        assert {one: found[one]["lost"] for one in (study, partly)} == {study: True, partly: False}
+        with Terminal(site, "status", "--audit", columns=120) as terminal:
+            assert terminal.wait() == 0
+        assert study in terminal.screen
+        assert "neither on the scanner nor here" in terminal.screen
+        # There is nothing to ask for.
+        site.mover("status", "--audit", "--request")
+        assert site.requests_in("active-scans") == []
+
+
+# Beside a pass
+
+
+def test_it_waits_for_a_pass_before_it_requests_and_says_so_if_that_is_long(finished):
+    finished.scanner.studies[finished.study][finished.series(3)] = finished.paths[8:]
+    with held_by_flock(finished.site.lock_file) as holder:
+        process = subprocess.Popen(
+            [str(BIN / "scanner-mover"), "status", "--audit", "--request"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=finished.site.environment,
+        )
+        with process:
+            assert process.stderr is not None
+            assert "1 lacks images" in process.stderr.readline()
+            assert finished.site.requests_in("active-scans") == []
+            os.killpg(holder.pid, 9)
+            assert "requested 1 study again" in process.stderr.readline()
+    assert process.returncode == 0
+    assert finished.site.requests_in("active-scans") == [finished.study]
+
+
+def test_a_bar_goes_on_while_studies_are_asked_for(finished):
+    for number in range(120):
+        study = f"{finished.study}.{number}"
+        finished.site.request(study).rename(finished.site.data / "finished-scans" / study)
+    finished.scanner.script.find_silence = 0.02
+    with Terminal(finished.site, "status", "--audit", columns=100, lines=300) as terminal:
+        terminal.until(lambda screen: bool(re.search(r"closed studies .* (50|100)$", screen)))
+        assert terminal.wait() == 0
+    assert "closed studies ━" not in terminal.screen
+    assert "121 closed studies, 121 compared" in terminal.screen
