@@ -15,7 +15,8 @@ from scanner_mover.dcmtk.tool import TOOLS, Toolbox, find_tools, version
 from scanner_mover.errors import ConfigurationError, UnusableError
 from scanner_mover.failures import NO_CONNECTION, Failure, Kind
 from scanner_mover.scanner.advice import advice
-from scanner_mover.scanner.inventory import Asker
+from scanner_mover.scanner.inventory import Inventory
+from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.scanner.retry import with_retries
 from scanner_mover.scanner.scratch import scratch_folder
 
@@ -96,7 +97,8 @@ def scanner(settings: Settings) -> Findings:
 def _find_nothing(found: Toolbox, settings: Settings) -> Failure | None:
     """Ask once for a study that no scanner has."""
     with scratch_folder() as folder:
-        return Asker(found, settings, folder, 0).series([_NO_STUDY])[_NO_STUDY].failure
+        files = QueryFiles(found, folder)
+        return Inventory(found, settings, files, 0, lambda line: None).series([_NO_STUDY])[_NO_STUDY].failure
 
 
 def _busy(failure: Failure | None) -> Failure | None:

@@ -8,11 +8,12 @@ from scanner_mover import signals
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.commands import installed, log_of
 from scanner_mover.commands.error_handler import internal_error
+from scanner_mover.commands.move import make_pass
 from scanner_mover.commands.systemd import Systemd
 from scanner_mover.display import output
 from scanner_mover.errors import Ended, ExitStatus, LockHeldError, ScannerMoverError, UnusableError, UsageError
 from scanner_mover.site.log import Log
-from scanner_mover.transfer.one_pass import OnePass
+from scanner_mover.transfer.one_pass import place_of
 
 _SECONDS_BETWEEN_STARTS = 60
 
@@ -37,7 +38,8 @@ class _Daemon:
         self._options = options
         self._program = program
         self._log_path = log_of(options, program)
-        self._pass = OnePass(options, program)
+        place_of(options, program)  # options that cannot be are refused before the first pass
+        self._logs: list[Log] = []
         self._systemd = Systemd()
         self._installed = installed.fingerprint()
         self._failed_start: installed.Fingerprint | None = None
@@ -63,15 +65,19 @@ class _Daemon:
             self._systemd.stopping()
 
     def _listen(self) -> None:
-        signals.install(on_hangup=lambda: self._pass.log.reopen())
+        signals.install(on_hangup=self._reopen)
         self._systemd.ready()
+
+    def _reopen(self) -> None:
+        for log in self._logs:
+            log.reopen()
 
     def _make_pass(self) -> None:
         trouble = None
         try:
-            self._pass = OnePass(self._options, self._program)
+            self._logs.clear()
             with contextlib.suppress(LockHeldError):  # cron's pass is at work
-                self._pass.run()
+                make_pass(self._options, self._program, self._logs.append)
         except ScannerMoverError as error:
             trouble = str(error)
             if trouble != self._told:

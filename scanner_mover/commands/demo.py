@@ -21,11 +21,11 @@ from rich.tree import Tree
 
 from scanner_mover import signals
 from scanner_mover.arguments import MoveOptions
+from scanner_mover.commands.move import make_pass
 from scanner_mover.dcmtk import dcmqrscp
 from scanner_mover.dcmtk.tool import TOOLS, find_tools
 from scanner_mover.display.terminal import plain_text, show
 from scanner_mover.errors import ExitStatus, UsageError, reason
-from scanner_mover.transfer.one_pass import OnePass
 
 _UID = "1.2.826.0.1.3680043.8.498.24"  # below pydicom's root, which it lends for tests
 _MODALITY_PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
@@ -108,7 +108,7 @@ def _make_passes(options: MoveOptions, finished: str) -> int:
     """Make passes until the file FINISHED is there; gives the exit status of the last one, or 5 when it is not."""
     for number in range(1, _MOST_PASSES + 1):
         show(Rule(f"pass {number}: scanner-mover move --receive"))
-        status = OnePass(options, "scanner-mover").run()
+        status = make_pass(options, "scanner-mover")
         if status or os.path.exists(finished):
             return status
     return ExitStatus.SCANNER

@@ -3,15 +3,79 @@
 A plain module, as all that cron's call imports.
 """
 
+import contextlib
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 from scanner_mover.arguments import MoveOptions
-from scanner_mover.transfer.one_pass import OnePass
+from scanner_mover.display.output import json_line, printing, put, say
+from scanner_mover.errors import LockHeldError
+from scanner_mover.scanner.progress import Progress
+from scanner_mover.site.log import Log
+from scanner_mover.transfer.one_pass import PassResult, View, run_pass
 
 
 def run(options: MoveOptions, program: str) -> int:
     """Make the pass or passes as PROGRAM, the path that it was called by; gives the exit status of the contract."""
     every_seconds = options.every_seconds
     if every_seconds is None:
-        return OnePass(options, program).run()
+        return make_pass(options, program)
     from scanner_mover.commands.daemon import keep_running
 
     return keep_running(options, program, every_seconds)
+
+
+def make_pass(options: MoveOptions, program: str, log_opened: Callable[[Log], None] = lambda log: None) -> int:
+    """Make one pass and show it; gives its exit status. LOG_OPENED gets its log.
+
+    Raises LockHeldError when another pass holds the lock, Ended when a signal asks us to end.
+    """
+    try:
+        result = run_pass(options, program, View(_echo(options), lambda: _progress(options), log_opened))
+    except LockHeldError as error:
+        if options.verbose or options.studies or sys.stderr.isatty():
+            say(f"another pass is running and holds the lock {error}; nothing was done")
+        raise
+    _show(options, result)
+    if result.raised is not None:
+        raise result.raised
+    return result.exit_status
+
+
+def _echo(options: MoveOptions) -> Callable[[str], None] | None:
+    """What shows the messages of the log while they come, for those who asked for it."""
+    if not (options.verbose or options.dry_run) or (options.json and not options.verbose):
+        return None
+    if options.json:
+        return say
+    from scanner_mover.display.tables import show_message
+
+    return show_message
+
+
+def _progress(options: MoveOptions) -> AbstractContextManager[Progress]:
+    """What shows the work while it goes on: a live table on a terminal."""
+    if options.json or options.verbose or options.dry_run or not sys.stdout.isatty():
+        return contextlib.nullcontext(Progress())
+    from scanner_mover.display.live_table import LiveTable
+
+    return LiveTable()
+
+
+def _show(options: MoveOptions, result: PassResult) -> None:
+    """What is new goes to standard error; on a terminal, and in a dry run, what still holds too."""
+    for change in result.new:
+        say(change.text)
+    if options.dry_run or sys.stderr.isatty():
+        for line in result.standing:
+            say(line)
+    if result.report is None or result.raised is not None:
+        return
+    if options.json:
+        put(json_line(result.report.to_json()))
+    elif sys.stdout.isatty() or options.verbose or options.dry_run:
+        from scanner_mover.display.tables import show_summary
+
+        with printing():
+            show_summary(result.report)

@@ -66,6 +66,11 @@ def series_of_study(study_instance_uid: str) -> Query:
     return Query("series_find.dump", (("study_instance_uid", study_instance_uid),))
 
 
+def whole_study(study_instance_uid: str) -> Query:
+    """C-FIND, level STUDY: how many series and images one study has in all, and its date (R32, R35)."""
+    return Query("study_find.dump", (("study_instance_uid", study_instance_uid),))
+
+
 def images_of_series(study_instance_uid: str, series_instance_uid: str) -> Query:
     """C-FIND, level IMAGE: every SOPInstanceUID of one series (R13, R22)."""
     return Query("image_find.dump", _series(study_instance_uid, series_instance_uid))

@@ -44,7 +44,9 @@ def of_status(status: str) -> Failure | None:
         kind = Kind.UNKNOWN_DESTINATION
     elif words.startswith("Warning"):
         kind = Kind.PARTIAL
-    elif words.startswith(("Cancel", "Pending")):
+    elif words.startswith("Cancel"):
+        kind = Kind.CANCELLED
+    elif words.startswith("Pending"):
         kind = Kind.INTERRUPTED
     else:
         kind = Kind.REFUSED

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scanner_mover.display.terminal import bar, console
-from scanner_mover.scanner.progress import Watcher
+from scanner_mover.scanner.progress import Progress
 
 _BAR_WIDTH = 20
 _MOST_ROWS = 20
@@ -23,12 +23,12 @@ class _Series:
         self.state = Text()
 
 
-class LiveTable(Watcher):
+class LiveTable(Progress):
     """Shows what a pass works on. It is gone at the end of the `with`, where the summary takes its place."""
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], _Series] = {}
-        self._pulled: _Series | None = None
+        self._retrieved: _Series | None = None
         self._changing = threading.Lock()
         self._live = Live(get_renderable=self._table, console=console(), transient=True, refresh_per_second=8)
 
@@ -50,17 +50,17 @@ class LiveTable(Watcher):
             series.received, series.expected = received, expected
             series.state = Text("complete", "green") if complete else Text("incomplete", "yellow")
 
-    def pulling(self, study_instance_uid: str, series_instance_uid: str) -> None:
+    def retrieving(self, study_instance_uid: str, series_instance_uid: str) -> None:
         """A C-MOVE of a series begins."""
         with self._changing:
-            self._pulled = self._series.setdefault((study_instance_uid, series_instance_uid), _Series())
-            self._pulled.state = Text("pulling", "cyan")
+            self._retrieved = self._series.setdefault((study_instance_uid, series_instance_uid), _Series())
+            self._retrieved.state = Text("retrieving", "cyan")
 
     def image(self) -> None:
-        """One more image of the series that is pulled."""
+        """One more image of the series that is retrieved."""
         with self._changing:
-            if self._pulled is not None:
-                self._pulled.received += 1
+            if self._retrieved is not None:
+                self._retrieved.received += 1
 
     def _table(self) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -66,6 +66,10 @@ def _in_a_request(failure: Failure, settings: Settings) -> _Advice:
             return _Advice(
                 "stopped in the middle of a request", "if it goes on, look at the network and at the scanner's log"
             )
+        case Kind.CANCELLED:
+            return _Advice(
+                "cancelled a request", "it may limit the number of answers, or somebody cancelled it; its log says why"
+            )
         case Kind.LIMIT:
             return _Advice("sends answers without end", "no more are taken; if it goes on, the scanner's log says why")
         case _:

@@ -12,8 +12,9 @@ from scanner_mover.dcmtk.findscu import Found
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.failures import Failure
+from scanner_mover.rules.retrieving import ends_the_pass, is_worth_another_try
 from scanner_mover.scanner.query_files import QueryFiles
-from scanner_mover.scanner.retry import ends_the_pass, is_worth_another_try, with_retries
+from scanner_mover.scanner.retry import with_retries
 
 # Queries in one association: an argument list of 2 MB takes far more.
 _QUERIES_AN_ASSOCIATION = 1000

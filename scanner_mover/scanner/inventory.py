@@ -1,105 +1,127 @@
-"""Asking the scanner: many C-FIND queries in few associations, and again those that a broken one left unanswered."""
+"""What the scanner has (C-FIND): the series of studies, the images of series, the numbers of a study as a whole."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk.dump2dcm import Query, images_of_series, series_of_study
+from scanner_mover.dcmtk.dump2dcm import Query, images_of_series, series_of_study, whole_study
 from scanner_mover.dcmtk.findscu import Found
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.dicom import (
     IMAGES_IN_ACQUISITION,
+    MODALITY,
     NUMBER_OF_SERIES_RELATED_INSTANCES,
+    NUMBER_OF_STUDY_RELATED_INSTANCES,
+    NUMBER_OF_STUDY_RELATED_SERIES,
     SERIES_INSTANCE_UID,
     SOP_INSTANCE_UID,
+    STUDY_DATE,
     STUDY_INSTANCE_UID,
     is_uid,
 )
 from scanner_mover.failures import Failure, Kind
-from scanner_mover.rules import expected_images
+from scanner_mover.rules.records import Told
+from scanner_mover.rules.series import number_of_images
 from scanner_mover.scanner.ask import ask, ending
 from scanner_mover.scanner.query_files import QueryFiles
 
+SERIES_TAGS = (
+    STUDY_INSTANCE_UID,
+    SERIES_INSTANCE_UID,
+    NUMBER_OF_SERIES_RELATED_INSTANCES,
+    IMAGES_IN_ACQUISITION,
+    MODALITY,
+)
+IMAGE_TAGS = (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
+STUDY_TAGS = (STUDY_INSTANCE_UID, NUMBER_OF_STUDY_RELATED_SERIES, NUMBER_OF_STUDY_RELATED_INSTANCES, STUDY_DATE)
 
-@dataclass(frozen=True)
-class FoundSeries:
-    """One series as the scanner tells of it; counts are its text, None when it gives none."""
-
-    series_instance_uid: str
-    number_of_series_related_instances: str | None
-    images_in_acquisition: str | None
-
-
-@dataclass(frozen=True)
-class StudyAnswer:
-    """The series of one study, and why that answer cannot be relied on (None: it can)."""
-
-    series: tuple[FoundSeries, ...] = ()
-    failure: Failure | None = None
+#: A series, by its StudyInstanceUID and its SeriesInstanceUID.
+Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class SeriesAnswer:
-    """The SOPInstanceUIDs of one series, and why that answer cannot be relied on (None: it can)."""
+    """The series of one study, and why that answer cannot be relied on (None: it can)."""
 
-    sop_instance_uids: frozenset[str] = frozenset()
+    series: tuple[Told, ...] = ()
     failure: Failure | None = None
 
 
-class Asker:
-    """Asks one scanner during one pass; works in a folder of its own."""
+@dataclass(frozen=True)
+class ImageAnswer:
+    """The SOPInstanceUIDs of one series, how many answers came (repeated ones too), and what is wrong with them."""
+
+    sop_instance_uids: frozenset[str] = frozenset()
+    answers: int = 0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class StudyAnswer:
+    """What the STUDY level tells of one study: (0020,1206), (0020,1208) and its date; None where there is nothing."""
+
+    series: int | None = None
+    images: int | None = None
+    study_date: str | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Everything:
+    """All that is asked of one study before it is closed, in one association."""
+
+    series: SeriesAnswer
+    images: dict[str, ImageAnswer] = field(default_factory=dict)
+    study: StudyAnswer = StudyAnswer()
+
+
+class Inventory:
+    """Asks one scanner during one pass. After a failure that ends the pass nothing is sent any more."""
 
     def __init__(
-        self,
-        tools: Toolbox,
-        settings: Settings,
-        work: str,
-        retries: int,
-        log: Callable[[str], None] | None = None,
+        self, tools: Toolbox, settings: Settings, files: QueryFiles, retries: int, log: Callable[[str], None]
     ) -> None:
         self._tools = tools
         self._settings = settings
+        self._files = files
         self._retries = retries
         self._log = log
-        #: What makes the query files of this pass.
-        self.files = QueryFiles(tools, work)
-        #: The failure after which nothing else is worth asking in this pass.
-        self.ended_by: Failure | None = None
+        self._ended_by: Failure | None = None
 
-    def series(self, study_instance_uids: Sequence[str]) -> dict[str, StudyAnswer]:
+    def series(self, study_instance_uids: Sequence[str]) -> dict[str, SeriesAnswer]:
         """Ask at SERIES level for each of the studies (R11)."""
-        tags = (
-            STUDY_INSTANCE_UID,
-            SERIES_INSTANCE_UID,
-            NUMBER_OF_SERIES_RELATED_INSTANCES,
-            IMAGES_IN_ACQUISITION,
-        )
-        found = self._ask([series_of_study(uid) for uid in study_instance_uids], tags)
-        return {uid: _study_answer(uid, one) for uid, one in zip(study_instance_uids, found, strict=True)}
+        found = self._ask([series_of_study(uid) for uid in study_instance_uids], SERIES_TAGS)
+        return {uid: series_answer(uid, one) for uid, one in zip(study_instance_uids, found, strict=True)}
 
-    def images(self, series: Sequence[tuple[str, str]]) -> dict[tuple[str, str], SeriesAnswer]:
-        """Ask at IMAGE level for each series, given as StudyInstanceUID and SeriesInstanceUID (R13, R22)."""
-        tags = (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
-        found = self._ask([images_of_series(*one) for one in series], tags)
-        return {one: _series_answer(*one, answer) for one, answer in zip(series, found, strict=True)}
+    def images(self, places: Sequence[Place]) -> dict[Place, ImageAnswer]:
+        """Ask at IMAGE level for each series (R13, R22)."""
+        found = self._ask([images_of_series(*one) for one in places], IMAGE_TAGS)
+        return {one: image_answer(*one, answer) for one, answer in zip(places, found, strict=True)}
+
+    def everything(self, study_instance_uid: str, series_instance_uids: Sequence[str]) -> Everything:
+        """Ask what closes a request: the series, the study as a whole, the images of the series named (R22, R35)."""
+        uid = study_instance_uid
+        images_of = (images_of_series(uid, one) for one in series_instance_uids)
+        queries = [series_of_study(uid), whole_study(uid), *images_of]
+        series, study, *images = self._ask(queries, tuple(dict.fromkeys((*SERIES_TAGS, *STUDY_TAGS, *IMAGE_TAGS))))
+        lists = zip(series_instance_uids, images, strict=True)
+        return Everything(
+            series_answer(uid, series),
+            {one: image_answer(uid, one, found) for one, found in lists},
+            study_answer(uid, study),
+        )
 
     def _ask(self, queries: Sequence[Query], tags: Sequence[str]) -> list[Found]:
-        if self.ended_by is not None:
-            return [Found([], self.ended_by)] * len(queries)
-        found = ask(self._tools, self._settings, self.files, queries, tags, retries=self._retries, log=self._log)
-        self.ended_by = ending(found)
+        if self._ended_by is not None:
+            return [Found([], self._ended_by)] * len(queries)
+        found = ask(self._tools, self._settings, self._files, queries, tags, retries=self._retries, log=self._log)
+        self._ended_by = ending(found)
         return found
 
 
-def _told(series: FoundSeries) -> int:
-    """How many images the scanner tells of, 0 when it gives no number."""
-    number = expected_images(series.number_of_series_related_instances, series.images_in_acquisition, None)
-    return number or 0
-
-
-def _study_answer(study_instance_uid: str, found: Found) -> StudyAnswer:
+def series_answer(study_instance_uid: str, found: Found) -> SeriesAnswer:
     """What FOUND says of the series of one study; answers for another study are not about this one."""
-    series: dict[str, FoundSeries] = {}
+    series: dict[str, Told] = {}
     failure = found.failure
     for answer in found.answers:
         if answer.error is not None or answer.one(STUDY_INSTANCE_UID) not in (study_instance_uid, None):
@@ -108,18 +130,39 @@ def _study_answer(study_instance_uid: str, found: Found) -> StudyAnswer:
         if uid is None or not is_uid(uid):
             failure = failure or Failure(Kind.REFUSED, "the scanner names a series without a valid SeriesInstanceUID")
             continue
-        one = FoundSeries(uid, answer.one(NUMBER_OF_SERIES_RELATED_INSTANCES), answer.one(IMAGES_IN_ACQUISITION))
-        # Of one that is told of twice the larger number counts.
-        series[uid] = max(series.get(uid, one), one, key=_told)
-    return StudyAnswer(tuple(series.values()), failure)
+        one = Told(
+            uid,
+            number_of_images(answer.one(NUMBER_OF_SERIES_RELATED_INSTANCES)),
+            number_of_images(answer.one(IMAGES_IN_ACQUISITION)),
+            answer.one(MODALITY),
+        )
+        # Of a series that is told twice the larger number counts.
+        series[uid] = max(series.get(uid, one), one, key=lambda told: told.count or 0)
+    return SeriesAnswer(tuple(series.values()), failure)
 
 
-def _series_answer(study_instance_uid: str, series_instance_uid: str, found: Found) -> SeriesAnswer:
+def image_answer(study_instance_uid: str, series_instance_uid: str, found: Found) -> ImageAnswer:
     """What FOUND says of the images of one series; answers for another series are not about this one."""
-    uids = set()
+    uids = []
     for answer in found.answers:
-        about = (answer.one(STUDY_INSTANCE_UID), answer.one(SERIES_INSTANCE_UID))
+        about = answer.one(STUDY_INSTANCE_UID), answer.one(SERIES_INSTANCE_UID)
         sop_instance_uid = answer.one(SOP_INSTANCE_UID)
         if about[0] in (study_instance_uid, None) and about[1] in (series_instance_uid, None) and sop_instance_uid:
-            uids.add(sop_instance_uid)
-    return SeriesAnswer(frozenset(uids), found.failure)
+            uids.append(sop_instance_uid)
+    return ImageAnswer(frozenset(uids), len(uids), found.failure)
+
+
+def study_answer(study_instance_uid: str, found: Found) -> StudyAnswer:
+    """What FOUND says of one study; of several answers the larger numbers count."""
+    about = [one for one in found.answers if one.error is None and one.one(STUDY_INSTANCE_UID) == study_instance_uid]
+    return StudyAnswer(
+        _largest(one.one(NUMBER_OF_STUDY_RELATED_SERIES) for one in about),
+        _largest(one.one(NUMBER_OF_STUDY_RELATED_INSTANCES) for one in about),
+        next((date for one in about if (date := one.one(STUDY_DATE))), None),
+        found.failure,
+    )
+
+
+def _largest(texts: Iterable[str | None]) -> int | None:
+    numbers = [number for text in texts if (number := number_of_images(text)) is not None]
+    return max(numbers, default=None)

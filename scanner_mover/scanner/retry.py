@@ -24,19 +24,12 @@ from typing import TypeVar
 
 import tenacity
 
-from scanner_mover.failures import NO_CONNECTION, Failure, Kind
+from scanner_mover.failures import Failure
+from scanner_mover.rules.retrieving import is_worth_another_try
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 _MOST_JITTER_SECONDS = 0.5
-
-_AGAIN_IN_THIS_PASS = NO_CONNECTION | {Kind.BUSY, Kind.INTERRUPTED, Kind.OUT_OF_RESOURCES}
-_NOTHING_ELSE_IN_THIS_PASS = NO_CONNECTION | {
-    Kind.REJECTED,
-    Kind.INSECURE,
-    Kind.UNSUPPORTED,
-    Kind.UNKNOWN_DESTINATION,
-}
 
 T = TypeVar("T")
 
@@ -73,13 +66,3 @@ def _again_line(failure: Failure | None, seconds: float) -> str:
     assert failure is not None
     service = failure.detail.service
     return f"{service.value if service else 'the scanner'} failed: {failure.text}; next try in {seconds:.1f} s"
-
-
-def is_worth_another_try(failure: Failure | None) -> bool:
-    """Whether FAILURE may be gone in a moment."""
-    return failure is not None and failure.kind in _AGAIN_IN_THIS_PASS
-
-
-def ends_the_pass(failure: Failure) -> bool:
-    """Whether after FAILURE nothing else is worth sending in this pass."""
-    return failure.kind in _NOTHING_ELSE_IN_THIS_PASS

@@ -2,7 +2,7 @@
 
 It is a memory, not a truth: lost or broken, the pass goes on without it and says so. It holds no patient and may be
 read by all. This module reads and writes it and knows what every pass needs; what is kept of each request is in
-`knowledge`. A plain module: every pass reads and writes the state.
+`transfer.history`. A plain module: every pass reads and writes the state.
 """
 
 import binascii
@@ -16,17 +16,19 @@ from scanner_mover.errors import UnusableError, reason
 from scanner_mover.files import read_regular
 from scanner_mover.site.disk import write_json
 
-VERSION = 1
+VERSION = 2
 _MOST_BYTES = 64 << 20
+_LARGEST = 2**53
 
 
 class State:
     """What is kept between passes.
 
-    `fault` is the line that standard error was last told, None while all is well; `scanner_fault` whether it is
-    one that only the scanner's answer can end; `scanner_down` whether the scanner
-    could not be reached in the last pass; `failed_pulls` and `images_received` count since the file was made; `noted`
-    which files were told of that are told of only once; `requests` the memory of each study, still as JSON.
+    `faults` are the faults that were reported and still hold, as JSON (`transfer.faults`). `scanner_down`: the scanner
+    could not be reached in the last pass; `sick`: it sends nothing at all (R29), as JSON. `running_since`: when a pass
+    with work to do began, None at its end. The counters count since the file was made. `reported` says which files were
+    reported, each once; `requests` is what is remembered of each study, as JSON; `events` are those that no hook has
+    heard of yet, as JSON.
     """
 
     def __init__(self) -> None:
@@ -34,20 +36,31 @@ class State:
         self.started: str | None = None
         self.seconds: float | None = None
         self.exit_status: int | None = None
-        self.fault: str | None = None
-        self.scanner_fault = False
+        self.running_since: str | None = None
+        self.faults: list[dict[str, Any]] = []
         self.scanner_down = False
+        self.sick: Any = None
         self.failed_pulls = 0
         self.images_received = 0
-        self.noted: dict[str, list[str]] = {}
+        self.moves_sent = 0
+        self.fruitless_moves = 0
+        self.failed_requests = 0
+        self.reported: dict[str, list[str]] = {}
         self.requests: dict[str, Any] = {}
+        self.events: list[Any] = []
 
-    def new_among(self, kind: str, paths: Sequence[str]) -> list[str]:
-        """Those of PATHS, all there are of a KIND, that were not told before; from now on they were.
+    @property
+    def fault(self) -> str | None:
+        """The faults that hold, in one line; None while all is well."""
+        texts = [text for one in self.faults if isinstance(text := one.get("text"), str)]
+        return "; ".join(texts) or None
+
+    def not_yet_reported(self, kind: str, paths: Sequence[str]) -> list[str]:
+        """Those of PATHS, all there are of a KIND, that were not reported before; from now on they count as reported.
 
         Kept are the files' inode numbers and checksums of their names: a name that somebody gave may be a patient's.
         """
-        known, now, new = set(self.noted.get(kind, ())), [], []
+        known, now, new = set(self.reported.get(kind, ())), [], []
         for path in paths:
             try:
                 status = os.lstat(path)
@@ -57,23 +70,14 @@ class State:
             now.append(key)
             if key not in known:
                 new.append(path)
-        self.noted[kind] = now
+        self.reported[kind] = now
         return new
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the file."""
-        return {
-            "version": VERSION,
-            "project": self.project,
-            "last_pass": {"started": self.started, "seconds": self.seconds, "exit_status": self.exit_status},
-            "fault": self.fault,
-            "scanner_fault": self.scanner_fault,
-            "scanner_down": self.scanner_down,
-            "failed_pulls": self.failed_pulls,
-            "images_received": self.images_received,
-            "noted": self.noted,
-            "requests": self.requests,
-        }
+        kept = {name: value for name, value in vars(self).items() if name not in ("started", "seconds", "exit_status")}
+        last = {"started": self.started, "seconds": self.seconds, "exit_status": self.exit_status}
+        return {"version": VERSION, "last_pass": last, **kept}
 
 
 def load(path: str) -> tuple[State, str | None]:
@@ -89,31 +93,40 @@ def load(path: str) -> tuple[State, str | None]:
         return state, f"the state file {path} is broken; going on without it"
     if not isinstance(value, dict) or value.get("version") != VERSION:
         return state, f"the state file {path} is not of this version; going on without it"
+    _read(state, value)
+    return state, None
+
+
+def _read(state: State, value: dict[str, Any]) -> None:
+    """Put into STATE what is usable of VALUE, the object of a state file."""
     last = value.get("last_pass")
     if isinstance(last, dict):
         state.started = _kept(last.get("started"), str)
         seconds = _kept(last.get("seconds"), float, int)
         state.seconds = seconds if seconds is None or 0 <= seconds < 1e9 else None
-        state.exit_status = _kept(last.get("exit_status"), int)
-    state.fault = _kept(value.get("fault"), str)
-    state.scanner_fault = value.get("scanner_fault") is True
+        state.exit_status = _whole(last.get("exit_status"), None)
+    state.running_since = _kept(value.get("running_since"), str)
     state.scanner_down = value.get("scanner_down") is True
-    state.failed_pulls = _kept(value.get("failed_pulls"), int) or 0
-    state.images_received = _kept(value.get("images_received"), int) or 0
-    noted, requests = value.get("noted"), value.get("requests")
-    if isinstance(noted, dict):
-        state.noted = {
+    state.sick = value.get("sick")
+    for name in ("failed_pulls", "images_received", "moves_sent", "fruitless_moves", "failed_requests"):
+        setattr(state, name, _whole(value.get(name), 0))
+    faults, reported, events = value.get("faults"), value.get("reported"), value.get("events")
+    if isinstance(faults, list):
+        state.faults = [one for one in faults if isinstance(one, dict)]
+    if isinstance(reported, dict):
+        state.reported = {
             kind: [key for key in keys if isinstance(key, str)]
-            for kind, keys in noted.items()
+            for kind, keys in reported.items()
             if isinstance(keys, list)
         }
-    if isinstance(requests, dict):
-        state.requests = requests
-    return state, None
+    if isinstance(value.get("requests"), dict):
+        state.requests = value["requests"]
+    if isinstance(events, list):
+        state.events = events
 
 
 def _finite(text: str) -> float:
-    """A number that JSON has: neither infinite nor none. Raises ValueError."""
+    """A number that JSON has: neither infinite nor NaN. Raises ValueError."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(text)
@@ -121,7 +134,12 @@ def _finite(text: str) -> float:
 
 
 def _kept(value: Any, *types: type) -> Any:
-    return value if isinstance(value, types) else None
+    return value if isinstance(value, types) and not isinstance(value, bool) else None
+
+
+def _whole(value: Any, default: int | None) -> int | None:
+    number = _kept(value, int)
+    return number if number is not None and 0 <= number <= _LARGEST else default
 
 
 def save(state: State, path: str, part: str) -> None:

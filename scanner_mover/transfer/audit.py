@@ -12,14 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scanner_mover import rules
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.tool import find_tools
 from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.errors import LockHeldError, UnusableError
 from scanner_mover.failures import Failure, Kind
-from scanner_mover.scanner.inventory import Asker, FoundSeries, SeriesAnswer
+from scanner_mover.rules import series as series_rules
+from scanner_mover.rules.records import Told
+from scanner_mover.scanner.inventory import ImageAnswer, Inventory
+from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.site.disk import make_folder
 from scanner_mover.site.folders import DataFolders, ServerFolders
 from scanner_mover.site.images import images_in
@@ -117,11 +119,12 @@ def audit(settings: Settings, closed: Sequence[ClosedStudy], scratch_folder: str
     tools = find_tools()
     tls.check(tools, settings, ["findscu"])
     folders = DataFolders(settings.data_dir)
-    asker = Asker(tools, settings, scratch_folder, settings.retries)
+    files = QueryFiles(tools, scratch_folder)
+    inventory = Inventory(tools, settings, files, settings.retries, lambda line: None)
     for start in range(0, len(closed), _STUDIES_AT_ONCE):
         some = closed[start : start + _STUDIES_AT_ONCE]
-        answers = asker.series([one.study_instance_uid for one in some])
-        listed = asker.images(
+        answers = inventory.series([one.study_instance_uid for one in some])
+        listed = inventory.images(
             [
                 (one.study_instance_uid, series.series_instance_uid)
                 for one in some
@@ -137,9 +140,9 @@ def audit(settings: Settings, closed: Sequence[ClosedStudy], scratch_folder: str
 def _audited(
     folders: DataFolders,
     closed: ClosedStudy,
-    told: Iterable[FoundSeries],
+    told: Iterable[Told],
     failure: Failure | None,
-    listed: Mapping[_Place, SeriesAnswer],
+    listed: Mapping[_Place, ImageAnswer],
 ) -> AuditedStudy:
     """What became of one closed study, by what the scanner TOLD and LISTED of it."""
     study = closed.study_instance_uid
@@ -154,28 +157,26 @@ def _audited(
     return AuditedStudy(closed, series, broken, lost)
 
 
-def _compare(
-    folders: DataFolders, closed: ClosedStudy, told: FoundSeries, listed: SeriesAnswer | None
-) -> AuditedSeries:
+def _compare(folders: DataFolders, closed: ClosedStudy, told: Told, listed: ImageAnswer | None) -> AuditedSeries:
     """One series: by its names where files are named by UIDs, and by the ledger's count if we finished the study."""
     uid = told.series_instance_uid
     names = images_in(folders.series(closed.study_instance_uid, uid)).names
     images = frozenset[str]() if listed is None else listed.sop_instance_uids
     is_whole_list = bool(images) and listed is not None and listed.failure is None
     # A list that is whole beats the count (R33).
-    expected = len(images) if is_whole_list else _count(told) or len(images) or None
+    expected = len(images) if is_whole_list else told.count or len(images) or None
     had = len(names)
     if closed.finished is not None:
         had = max(had, _received(closed.finished, uid))
     missing = max(0, (expected or 0) - had)
-    if images and had == len(names) and (not names or rules.are_named_by_uid(names)):
-        missing = max(missing, len(rules.missing_by_name(images, names)))
+    if images and had == len(names) and (not names or series_rules.are_named_by_uid(names)):
+        missing = max(missing, len(series_rules.missing_by_name(images, names)))
     return AuditedSeries(uid, expected, had, missing)
 
 
-def _is_unchanged(told: FoundSeries, finished: Entry | None) -> bool:
+def _is_unchanged(told: Told, finished: Entry | None) -> bool:
     """Whether the scanner has no more of a series than we had when we finished its study: then nothing is asked."""
-    count = _count(told)
+    count = told.count
     return finished is not None and count is not None and count <= _received(finished, told.series_instance_uid)
 
 
@@ -183,10 +184,6 @@ def _received(finished: Entry, series_instance_uid: str) -> int:
     """How many images of a series were here when its study was finished; none of a series that came later."""
     counts = (one.received for one in finished.series if one.series_instance_uid == series_instance_uid)
     return max(counts, default=0)
-
-
-def _count(told: FoundSeries) -> int | None:
-    return rules.expected_images(told.number_of_series_related_instances, told.images_in_acquisition, None)
 
 
 def _has_images(folders: DataFolders, study_instance_uid: str) -> bool:

@@ -1,103 +1,119 @@
-"""What the passes know of each study, and how it is kept in the state file (R18, R22, R24)."""
+"""What is remembered of each study, as JSON in the state file, and back.
 
-from dataclasses import dataclass, field
+The records are those of `rules.records`. A value that is not what was written here is refused as a whole: the study
+then begins anew, which asks the scanner for nothing that is here.
+"""
+
+import dataclasses
+import functools
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from scanner_mover.moment import Moment
+from scanner_mover.rules.records import StudyMemory
+from scanner_mover.rules.retrieving import Sickness
+
+_LARGEST = 2**53
 
 
-@dataclass
-class SeriesKnowledge:
-    """One series, as the last pass saw it; `moved` is when its last C-MOVE with status Success ended.
-
-    `by_series`: asking for single images of it did not help, so it is asked for whole; `asked_by_name` is how many
-    were here when single images were last asked for.
-    """
-
-    moved: Moment | None = None
-    received: int = 0
-    expected: int | None = None
-    complete: bool = False
-    pulled: bool = False
-    error: str | None = None
-    by_series: bool = False
-    asked_by_name: int | None = None
+def to_json(memory: StudyMemory | Sickness) -> dict[str, Any]:
+    """MEMORY as an object of the state file."""
+    value = _plain(memory)
+    assert isinstance(value, dict)
+    return value
 
 
-@dataclass
-class StudyKnowledge:
-    """One study, as the last pass saw it.
-
-    `seen` is when the last pass looked at it, `event` what happened last and `event_at` when, all ISO 8601. `counts`
-    are the series and numbers of images that the scanner told, the same since `unchanged_since`; `over_age_since` is
-    when a pass first saw the request over age; `failed_at` is when a pull of it last failed, in seconds of the epoch.
-    """
-
-    outcome: str = "waiting"
-    procedure: str = "unknown"
-    error: str | None = None
-    seen: str = ""
-    event: str = ""
-    event_at: str = ""
-    counts: list[tuple[str, int | None]] | None = None
-    unchanged_since: Moment | None = None
-    over_age_since: Moment | None = None
-    failed_at: float | None = None
-    series: dict[str, SeriesKnowledge] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """As an object of the state file."""
-        value = dict(vars(self))
-        value["series"] = {uid: dict(vars(series)) for uid, series in self.series.items()}
-        return value
+def study_from_json(value: Any) -> StudyMemory | None:
+    """The memory in VALUE from a state file; None when it is not what `to_json` wrote."""
+    memory: StudyMemory | None = _read_or_none(StudyMemory, value)
+    return memory
 
 
-def from_json(value: Any) -> StudyKnowledge | None:
-    """The knowledge in VALUE from a state file; None when it is not what `to_json` wrote."""
+def studies_from_json(values: Mapping[str, Any]) -> tuple[dict[str, StudyMemory], list[str]]:
+    """The memory of each study in VALUES, and the studies whose memory is broken."""
+    memory, broken = {}, []
+    for uid, value in values.items():
+        known = study_from_json(value)
+        if known is None:
+            broken.append(uid)
+        else:
+            memory[uid] = known
+    return memory, broken
+
+
+def sickness_from_json(value: Any) -> Sickness | None:
+    """As `study_from_json`, for what is known of the scanner as a whole."""
+    sick: Sickness | None = _read_or_none(Sickness, value)
+    return sick
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Moment):
+        return list(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _read_or_none(kind: type, value: Any) -> Any:
     try:
-        series = {
-            str(uid): SeriesKnowledge(
-                expected=_optional(one["expected"], int),
-                received=_a(one["received"], int),
-                complete=_a(one["complete"], bool),
-                pulled=_a(one["pulled"], bool),
-                error=_optional(one["error"], str),
-                moved=_moment(one["moved"]),
-                by_series=_a(one.get("by_series", False), bool),
-                asked_by_name=_optional(one.get("asked_by_name"), int),
-            )
-            for uid, one in value["series"].items()
-        }
-        counts = value["counts"]
-        return StudyKnowledge(
-            outcome=_a(value["outcome"], str),
-            procedure=_a(value["procedure"], str),
-            error=_optional(value["error"], str),
-            seen=_a(value["seen"], str),
-            event=_a(value["event"], str),
-            event_at=_a(value["event_at"], str),
-            counts=None if counts is None else [(_a(uid, str), _optional(number, int)) for uid, number in counts],
-            unchanged_since=_moment(value["unchanged_since"]),
-            over_age_since=_moment(value["over_age_since"]),
-            failed_at=_optional(value["failed_at"], float),
-            series=series,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return _read(kind, value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return None
 
 
-def _a(value: Any, kind: type) -> Any:
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """VALUE as KIND, one of the types that the records have.
+
+    Raises TypeError or ValueError when it is none.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        return None if value is None else _read(arguments[0], value)
+    if origin is tuple:
+        return tuple(_read(arguments[0], one) for one in _a(list, value))
+    if origin is not None and issubclass(origin, Mapping):
+        return {_a(str, key): _read(arguments[1], one) for key, one in _a(dict, value).items()}
+    if kind is Moment:
+        boot, seconds = _a(list, value)
+        return Moment(_a(str, boot), _number(seconds))
+    if dataclasses.is_dataclass(kind):
+        given = _a(dict, value)
+        hints = _hints(typing.cast(type, kind))
+        make = typing.cast(Callable[..., Any], kind)
+        return make(**{name: _read(hint, given[name]) for name, hint in hints.items() if name in given})
+    if kind is float:
+        return _number(value)
+    if kind is int and isinstance(value, bool):
+        raise TypeError(value)
+    known = _a(kind, value)
+    if kind is int and not -_LARGEST <= known <= _LARGEST:
+        raise ValueError(value)
+    return known
+
+
+def _a(kind: type, value: Any) -> Any:
     if not isinstance(value, kind):
         raise TypeError(value)
     return value
 
 
-def _optional(value: Any, kind: type) -> Any:
-    return None if value is None else _a(value, kind)
-
-
-def _moment(value: Any) -> Moment | None:
-    if value is None:
-        return None
-    boot, seconds = value
-    return Moment(_a(boot, str), float(seconds))
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(value)
+    number = float(value)
+    if not math.isfinite(number) or abs(number) > _LARGEST:
+        raise ValueError(value)
+    return number

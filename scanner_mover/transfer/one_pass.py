@@ -1,23 +1,33 @@
-"""One pass, in the order configuration, lock, log, switch, work, and what is kept and told at its end.
+"""One pass, in the order configuration, lock, log, switch, work, and what is kept and reported at its end.
 
 A plain module: until there is work to do, nothing is imported that costs time. What the work needs (`sh`, `tenacity`,
-`pydicom`) is imported in `_work`, what a terminal needs (`rich`) when there is one.
+`pydicom`) is imported with `all_requests`.
 """
 
 import contextlib
-import json
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 from scanner_mover import clock, config, signals
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid
-from scanner_mover.display.output import printing, say
-from scanner_mover.errors import ConfigurationError, Ended, ExitStatus, LockHeldError, UnusableError, UsageError, reason
-from scanner_mover.scanner.progress import Watcher
+from scanner_mover.errors import (
+    ConfigurationError,
+    Ended,
+    ExitStatus,
+    LockHeldError,
+    ScannerMoverError,
+    UnknownProjectError,
+    UnusableError,
+    UsageError,
+    reason,
+    worst,
+)
+from scanner_mover.scanner.progress import Progress
 from scanner_mover.site import state
 from scanner_mover.site.disk import make_folder
 from scanner_mover.site.folders import DataFolders, ServerFolders, find_server_dir, is_switched_on, staging_left
@@ -25,68 +35,119 @@ from scanner_mover.site.lock import Lock
 from scanner_mover.site.log import Log
 from scanner_mover.site.requests import Request, left_alone, scan
 from scanner_mover.site.state import State
-from scanner_mover.transfer.faults import Faults
-from scanner_mover.transfer.report import PassReport, StudyReport
+from scanner_mover.transfer import faults as faults_
+from scanner_mover.transfer.faults import Change, Fault, fault, unusable
+from scanner_mover.transfer.report import ClosedRequest, PassReport, StudyReport
 
 
-class OnePass:
-    """One pass, from the configuration to the exit status; made anew for each."""
+class View(NamedTuple):
+    """What shows a pass while it goes on.
 
-    def __init__(self, options: MoveOptions, program: str) -> None:
-        for uid in options.studies:
-            if not is_uid(uid):
-                raise UsageError(f"--study: {uid!r} is not a UID")
-        for name, seconds in (
-            ("--settle", options.settle_seconds),
-            ("--give-up-after", options.give_up_after_seconds),
-            ("--every", options.every_seconds),
-        ):
-            if seconds is not None and not 0 <= seconds <= 1e9:  # neither is what is no number
-                raise UsageError(f"{name} takes a number of seconds, 0 or more")
+    `echo` gets each message of the log, `progress` makes what shows the retrieving, `log_opened` gets the log.
+    """
+
+    echo: Callable[[str], None] | None = None
+    progress: Callable[[], AbstractContextManager[Progress]] = lambda: contextlib.nullcontext(Progress())
+    log_opened: Callable[[Log], None] = lambda log: None
+
+
+class PassResult(NamedTuple):
+    """What came of a pass: its exit status, its report (None when it could not be made), and what is to be said.
+
+    `new` are the lines for standard error, `standing` those of faults that were reported before; `closed` the requests
+    that were moved. `raised` is the signal or the error of ours that ended it, for the caller to raise after that.
+    """
+
+    exit_status: int
+    report: PassReport | None
+    new: tuple[Change, ...]
+    standing: tuple[str, ...]
+    closed: tuple[ClosedRequest, ...]
+    settings: Settings | None
+    raised: BaseException | None
+
+
+class Place(NamedTuple):
+    """The project of a pass and its folders."""
+
+    project: str
+    server: ServerFolders
+
+
+class _Work(NamedTuple):
+    """What the work of a pass came to."""
+
+    studies: tuple[StudyReport, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    untested: frozenset[str] = frozenset()
+    closed: tuple[ClosedRequest, ...] = ()
+    requested: frozenset[str] = frozenset()
+
+
+def place_of(options: MoveOptions, program: str) -> Place:
+    """The project and the folders that OPTIONS mean for PROGRAM, the path that we were called by.
+
+    Raises UsageError for options that cannot be.
+    """
+    for uid in options.studies:
+        if not is_uid(uid):
+            raise UsageError(f"--study: {uid!r} is not a UID")
+    for name, seconds in (
+        ("--settle", options.settle_seconds),
+        ("--give-up-after", options.give_up_after_seconds),
+        ("--every", options.every_seconds),
+    ):
+        if seconds is not None and not 0 <= seconds <= 1e9:  # NaN fails this test too
+            raise UsageError(f"{name} takes a number of seconds, 0 or more")
+    project = config.project_name(options.project)
+    server_dir = find_server_dir(program, os.environ, options.server_dir)
+    return Place(project, ServerFolders(server_dir, project))
+
+
+def run_pass(options: MoveOptions, program: str, view: View) -> PassResult:
+    """Make one pass.
+
+    Raises LockHeldError when another pass holds the lock, UsageError and UnknownProjectError before anything is made.
+    """
+    return _Pass(options, place_of(options, program), view).run()
+
+
+class _Pass:
+    """The frame of one pass: made anew for each, and run once."""
+
+    def __init__(self, options: MoveOptions, place: Place, view: View) -> None:
         self._options = options
-        project = config.project_name(options.project)
-        server_dir = find_server_dir(program, os.environ, options.server_dir)
-        self._project = project
-        self._server = ServerFolders(server_dir, project)
-        self._faults = Faults()
-        self._switched_off = False
+        self._project, self._server = place
+        self._view = view
         self._lock = Lock()
-        self.log = Log(None)
+        self._log = Log(None)
         self._state = State()
+        self._faults: list[Fault] = []
         self._started = time.time()
         self._began = time.monotonic()
 
-    def run(self) -> int:
-        """Make the pass; gives its exit status.
-
-        Raises LockHeldError when another pass holds the lock, Ended when a signal asks us to end.
-        """
+    def run(self) -> PassResult:
         settings = self._settings()
         try:
             may_write = self._take_lock(settings)
             self._state, problem = state.load(self._server.state)
-            report = None
-            exit_status = None
+            report, work = None, _Work()
+            raised: BaseException | None = None
             try:
-                if settings is not None and not self._faults.exit_status:
-                    report = self._pass(settings, problem)
+                if settings is not None and not self._faults:
+                    report, work = self._pass(settings, problem)
             except (ConfigurationError, UnusableError) as error:
-                self._faults.add(str(error), error.exit_status)
+                self._faults.append(fault(error))
             except Ended as ended:
-                exit_status = ended.exit_status
-                self.log(f"ended by signal {exit_status - 128}; the next pass goes on")
-                raise
-            except BaseException:
-                exit_status = 1  # an error of ours: what the pass did not get to is not well again
-                raise
-            finally:
-                with signals.deferred():
-                    self._end(may_write, exit_status)
-            self._show(report)
+                self._log(f"ended by signal {ended.signal_number}; the next pass goes on")
+                raised = ended
+            except BaseException as error:  # an error of ours: the caller logs it
+                raised = error
+            with signals.deferred():
+                return self._end(settings, may_write, report, work, raised)
         finally:
-            self.log.close()
+            self._log.close()
             self._lock.release()
-        return self._faults.exit_status
 
     def _settings(self) -> Settings | None:
         options = self._options
@@ -98,8 +159,10 @@ class OnePass:
                 settle_seconds=options.settle_seconds,
                 give_up_after_seconds=options.give_up_after_seconds,
             )
+        except UnknownProjectError:
+            raise
         except ConfigurationError as error:
-            self._faults.add(str(error), error.exit_status)
+            self._faults.append(fault(error))
             return None
 
     def _take_lock(self, settings: Settings | None) -> bool:
@@ -121,45 +184,45 @@ class OnePass:
                 raise
             return False
         except UnusableError as error:
-            self._faults.unusable(str(error))
+            self._faults.append(fault(error))
         return ours
 
-    def _pass(self, settings: Settings, problem: str | None) -> PassReport:
+    def _pass(self, settings: Settings, problem: str | None) -> tuple[PassReport, _Work]:
         options = self._options
         folders = DataFolders(settings.data_dir)
-        self.log = Log(None if options.dry_run else self._server.log)
-        self.log.echo = self._echo()
+        self._log = Log(None if options.dry_run else self._server.log)
+        self._log.echo = self._view.echo
+        self._view.log_opened(self._log)
         if problem is not None:
-            self.log(problem)
+            self._log(problem)
         enabled = is_switched_on(folders)
-        self.log("move enabled, start getScans" if enabled else "move disabled, start clearScans")
-        studies: list[StudyReport] = []
-        self._switched_off = not enabled and not options.studies
+        self._log("move enabled, start getScans" if enabled else "move disabled, start clearScans")
+        work = _Work()
         if enabled or options.studies:
             if not options.dry_run:
-                self._remove_left()
+                _remove_left(self._server)
             requests = self._requests(folders)
             if requests or (not options.dry_run and staging_left(folders)):
-                studies = self._work(settings, folders, requests, enabled)
+                work = self._work(settings, folders, requests, enabled)
             else:
-                self._state.requests = {}
-                self._state.scanner_down = False
-        return PassReport(
+                self._state.requests, self._state.scanner_down, self._state.sick = {}, False, None
+        report = PassReport(
             project=self._project,
             started=clock.iso(self._started),
             seconds=time.monotonic() - self._began,
             enabled=enabled,
             dry_run=options.dry_run,
-            studies=tuple(studies),
+            studies=work.studies,
         )
+        return report, work
 
     def _requests(self, folders: DataFolders) -> list[Request]:
         found = scan(folders.active_scans)
-        for folder in found.unreadable:
-            self._faults.unusable(folder)
-            self.log(folder)
-        for line in left_alone(folders.active_scans, self._state.new_among("requests", found.not_uids)):
-            self.log(line)
+        for line in found.unreadable:
+            self._faults.append(unusable(line))
+            self._log(line)
+        for line in left_alone(folders.active_scans, self._state.not_yet_reported("requests", found.not_uids)):
+            self._log(line)
         wanted = self._options.studies
         if not wanted:
             return found.requests
@@ -167,63 +230,54 @@ class OnePass:
         named = {request.study_instance_uid for request in requested}
         return requested + [Request(uid) for uid in dict.fromkeys(wanted) if uid not in named]
 
-    def _work(
-        self, settings: Settings, folders: DataFolders, requests: Sequence[Request], enabled: bool
-    ) -> list[StudyReport]:
-        import shutil
+    def _work(self, settings: Settings, folders: DataFolders, requests: Sequence[Request], enabled: bool) -> _Work:
+        from scanner_mover.transfer import all_requests, history
+        from scanner_mover.transfer.job import Findings, Job
 
-        from scanner_mover.transfer.history import StudyKnowledge, from_json
-        from scanner_mover.transfer.moving import move
-        from scanner_mover.transfer.study import Work
-
-        knowledge: dict[str, StudyKnowledge] = {}
-        for uid, value in self._state.requests.items():
-            known = from_json(value)
-            if known is None:
-                self.log(f"the state file {self._server.state} is broken for {uid}; going on without it")
-            else:
-                knowledge[uid] = known
-        before = {
-            (uid, series): one.received for uid, known in knowledge.items() for series, one in known.series.items()
-        }
-        work = None
+        memory, broken = history.studies_from_json(self._state.requests)
+        for uid in broken:
+            self._log(f"the state file {self._server.state} is broken for {uid}; going on without it")
+        findings = Findings(memory, sick=history.sickness_from_json(self._state.sick))
+        requested = {request.study_instance_uid for request in requests}
+        scratch: str | None = None
+        if not self._options.dry_run:
+            self._state.running_since = clock.iso(self._started)
+            self._save()
         try:
             with signals.deferred():
-                work = self._working_folder()
-            with self._watcher() as watcher:
-                reports, self._state.scanner_down = move(
-                    Work(
+                scratch = self._scratch_folder()
+            with self._view.progress() as progress:
+                all_requests.handle(
+                    Job(
                         settings=settings,
                         folders=folders,
-                        work=work,
-                        mpps_index=None if self._options.dry_run else self._server.mpps_index,
+                        server=self._server,
                         requests=requests,
+                        scratch_folder=scratch,
                         closes=enabled,
+                        by_hand=bool(self._options.studies),
                         dry_run=self._options.dry_run,
                         scanner_was_down=self._state.scanner_down,
-                        knowledge=knowledge,
-                        log=self.log,
-                        new_among=self._state.new_among,
-                        faults=self._faults,
-                        watcher=watcher,
-                    )
+                        log=self._log,
+                        not_yet_reported=self._state.not_yet_reported,
+                        progress=progress,
+                    ),
+                    findings,
                 )
         finally:
             with signals.deferred():
-                if work is not None:
-                    shutil.rmtree(work, ignore_errors=True)
-                asked = {request.study_instance_uid for request in requests}
-                kept = knowledge if self._options.studies else {uid: knowledge[uid] for uid in asked & set(knowledge)}
-                self._state.requests = {uid: known.to_json() for uid, known in kept.items()}
-        for report in reports:
-            for series in report.series:
-                earlier = before.get((report.study_instance_uid, series.series_instance_uid), 0)
-                self._state.images_received += max(0, series.received - earlier)
-                self._state.failed_pulls += series.pulled and series.error is not None
-        self.log(self._summary(reports))
-        return reports
+                _remove(scratch)
+                self._faults += findings.faults
+                self._keep(findings, requested)
+        self._log(self._summary(findings.reports))
+        return _Work(
+            tuple(findings.reports),
+            untested=frozenset(findings.untested),
+            closed=tuple(findings.closed),
+            requested=frozenset(requested),
+        )
 
-    def _working_folder(self) -> str:
+    def _scratch_folder(self) -> str:
         import tempfile
 
         place = None if self._options.dry_run else self._server.pids
@@ -231,6 +285,24 @@ class OnePass:
             return tempfile.mkdtemp(prefix=self._server.work_prefix, dir=place)
         except OSError as error:
             raise UnusableError(f"no working folder can be made in {place}: {reason(error)}") from error
+
+    def _keep(self, findings: Any, requested: set[str]) -> None:
+        """Take what the work found into the state."""
+        from scanner_mover.transfer import history
+
+        kept = self._state
+        memory = findings.memory
+        wanted = memory if self._options.studies else requested & set(memory)
+        kept.requests = {uid: history.to_json(memory[uid]) for uid in wanted}
+        kept.scanner_down = findings.scanner_down
+        kept.sick = None if findings.sick is None else history.to_json(findings.sick)
+        kept.images_received += findings.images_received
+        kept.moves_sent += findings.moves_sent
+        kept.fruitless_moves += findings.fruitless_moves
+        kept.failed_requests += sum(not one.finished for one in findings.closed)
+        kept.failed_pulls += sum(
+            series.pulled and series.error is not None for report in findings.reports for series in report.series
+        )
 
     def _summary(self, reports: Sequence[StudyReport]) -> str:
         outcomes = [report.outcome for report in reports]
@@ -240,95 +312,106 @@ class OnePass:
         requests = "1 request" if len(reports) == 1 else f"{len(reports)} requests"
         return f"pass over {requests}: {counts}; {pulled} series pulled ({seconds:.1f} s)"
 
-    def _remove_left(self) -> None:
-        """Remove the temporary files of a pass that was killed (R27)."""
-        try:
-            names = os.listdir(self._server.pids)
-        except OSError as error:
-            raise UnusableError(f"the folder {self._server.pids} cannot be read: {reason(error)}") from error
-        for name in names:
-            if name.startswith(self._server.work_prefix):
-                import shutil
+    def _end(
+        self,
+        settings: Settings | None,
+        may_write: bool,
+        report: PassReport | None,
+        work: _Work,
+        raised: BaseException | None,
+    ) -> PassResult:
+        """Compare the faults with those that were reported, write the state, and say what is new.
 
-                path = os.path.join(self._server.pids, name)
-                # A folder in which nothing can be removed is told of where something cannot be made in it.
-                with contextlib.suppress(OSError):
-                    if os.path.isdir(path) and not os.path.islink(path):
-                        shutil.rmtree(path)
-                    else:
-                        os.unlink(path)
-
-    def _end(self, may_write: bool, exit_status: int | None) -> None:
-        """Tell of a fault that began, changed or ended, and keep what this pass knows.
-
-        Standard error gets one line for a change, not one for each pass: cron mails whatever a job prints. On a
-        terminal, and in a dry run, a fault is always told.
+        Standard error gets one line when a fault begins, changes or ends, not one for each pass: cron mails whatever a
+        job prints.
         """
-        if self.log.failure is not None:
-            self._faults.unusable(self.log.failure)
-        old = self._state.fault
+        if self._log.failure is not None:
+            self._faults.append(unusable(self._log.failure))
+        changes = self._changes(settings, report, work, raised)
+        exit_status = self._exit_status(work)
         if may_write:
-            self._keep(old, exit_status)
-        new = self._fault(old, exit_status)
-        if new != old:
-            self.log(f"well again, no longer: {old}" if new is None else new)
-        if new is not None and (new != old or self._options.dry_run or sys.stderr.isatty()):
-            say(new)
-        elif new is None and old is not None and not self._options.dry_run:
-            say(f"well again, no longer: {old}")
+            kept = self._state
+            kept.project, kept.started = self._project, clock.iso(self._started)
+            kept.seconds, kept.running_since = round(time.monotonic() - self._began, 3), None
+            # A pass that was ended on purpose has not failed.
+            kept.exit_status = exit_status if raised is None or isinstance(raised, Ended) else ExitStatus.INTERNAL
+            problem = self._save()
+            if problem is not None:
+                changes.append(Change(str(problem), ended=False))
+                exit_status = worst((exit_status, problem.exit_status))
+        new = {change.text for change in changes}
+        standing = tuple(text for one in self._state.faults if (text := one["text"]) not in new)
+        if self._options.dry_run:
+            changes = [one for one in changes if not one.ended]
+        return PassResult(exit_status, report, tuple(changes), standing, work.closed, settings, raised)
 
-    def _fault(self, old: str | None, exit_status: int | None) -> str | None:
-        """The fault that there is now; what a pass, cut short or switched off, did not test is not well."""
-        if exit_status is not None or (self._state.scanner_fault and self._switched_off):
-            return self._faults.line() or old
-        return self._faults.line()
-
-    def _keep(self, old: str | None, exit_status: int | None) -> None:
-        """Write the state file; one that cannot be written is a fault itself."""
-        kept = self._state
-        kept.project = self._project
-        kept.fault = self._fault(old, exit_status)
-        kept.scanner_fault = kept.fault is not None and (
-            self._faults.exit_status == ExitStatus.SCANNER or (kept.scanner_fault and kept.fault == old)
+    def _changes(
+        self, settings: Settings | None, report: PassReport | None, work: _Work, raised: BaseException | None
+    ) -> list[Change]:
+        """What is new among the faults, also in the log; the state gets those that hold from now on."""
+        off = report is not None and not report.enabled and not self._options.studies
+        reported, changes = faults_.compare(
+            self._faults,
+            faults_.from_json(self._state.faults),
+            settings=settings,
+            now=self._started,
+            untested=work.untested,
+            all_untested=raised is not None or settings is None or bool(self._options.studies),
+            scanner_untested=off or report is None,
+            requested=None if off or report is None else work.requested,
+            failed={one.study_instance_uid for one in work.closed if not one.finished},
         )
-        kept.started = clock.iso(self._started)
-        kept.seconds = round(time.monotonic() - self._began, 3)
-        kept.exit_status = self._faults.exit_status if exit_status is None else exit_status
+        self._state.faults = faults_.to_json(reported)
+        for one in work.closed:
+            if not one.finished:
+                text = f"study {one.study_instance_uid} failed: {one.reason}; its images are in {one.raw}"
+                changes.append(Change(text, ended=False))
+            elif one.reason is not None:
+                changes.append(Change(f"study {one.study_instance_uid} is incomplete: {one.reason}", ended=False))
+        for change in changes:
+            self._log(change.text)
+        return changes
+
+    def _exit_status(self, work: _Work) -> int:
+        statuses: list[int] = [one.exit_status for one in self._faults]
+        statuses += [ExitStatus.REQUEST_FAILED for one in work.closed if not one.finished]
+        return worst(statuses)
+
+    def _save(self) -> ScannerMoverError | None:
+        """Write the state file; gives what is wrong with it."""
+        part = os.path.join(self._server.pids, self._server.work_prefix + os.urandom(8).hex())
         try:
-            part = os.path.join(self._server.pids, self._server.work_prefix + os.urandom(8).hex())
-            state.save(kept, self._server.state, part)
+            state.save(self._state, self._server.state, part)
         except UnusableError as error:
-            self._faults.unusable(str(error))
+            return error
+        return None
 
-    def _echo(self) -> Callable[[str], None] | None:
-        """What shows the messages of the log while they come, for those who asked for it."""
-        if not (self._options.verbose or self._options.dry_run) or (self._options.json and not self._options.verbose):
-            return None
-        if self._options.json:
-            return say
-        from scanner_mover.display.tables import show_message
 
-        return show_message
+def _remove_left(server: ServerFolders) -> None:
+    """Remove the temporary files of a pass that was killed (R27).
 
-    @contextlib.contextmanager
-    def _watcher(self) -> Iterator[Watcher]:
-        """What shows the work while it goes on: a live table on a terminal."""
-        options = self._options
-        if options.json or options.verbose or options.dry_run or not sys.stdout.isatty():
-            yield Watcher()
-            return
-        from scanner_mover.display.live_table import LiveTable
+    Raises UnusableError when the folder of the lock cannot be read.
+    """
+    try:
+        names = os.listdir(server.pids)
+    except OSError as error:
+        raise UnusableError(f"the folder {server.pids} cannot be read: {reason(error)}") from error
+    for name in names:
+        if name.startswith(server.work_prefix):
+            _remove(os.path.join(server.pids, name))
 
-        with LiveTable() as table:
-            yield table
 
-    def _show(self, report: PassReport | None) -> None:
-        if report is None:
-            return
-        with printing():
-            if self._options.json:
-                print(json.dumps(report.to_json()))
-            elif sys.stdout.isatty() or self._options.verbose or self._options.dry_run:
-                from scanner_mover.display.tables import show_summary
+def _remove(path: str | None) -> None:
+    """Remove PATH, a file or a folder with all that is in it, as far as that is possible.
 
-                show_summary(report)
+    Where nothing can be removed nothing can be made either, and that is reported.
+    """
+    if path is None:
+        return
+    with contextlib.suppress(OSError):
+        if os.path.isdir(path) and not os.path.islink(path):
+            import shutil
+
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)

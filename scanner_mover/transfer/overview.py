@@ -12,14 +12,15 @@ from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.errors import UnusableError
-from scanner_mover.rules import Outcome
+from scanner_mover.rules.closing import Outcome
+from scanner_mover.rules.records import StudyMemory
 from scanner_mover.site import ledger, requests, state
 from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on
 from scanner_mover.site.ledger import Entry
 from scanner_mover.site.requests import Request
 from scanner_mover.site.state import State
-from scanner_mover.transfer.history import StudyKnowledge, from_json
+from scanner_mover.transfer.history import study_from_json
 from scanner_mover.transfer.report import SeriesReport, StudyReport
 
 _FAILED_SHOWN_SECONDS = 7 * 86400.0
@@ -191,30 +192,30 @@ def is_locked(path: str) -> bool | None:
 
 
 def _request(request: Request, known: State, now: float) -> RequestStatus:
-    history = from_json(known.requests.get(request.study_instance_uid))
+    history = study_from_json(known.requests.get(request.study_instance_uid))
     age = max(0.0, now - request.modified)
     waiting = _waiting(history)
-    history = history or StudyKnowledge()
+    history = history or StudyMemory()
     report = _report(request.study_instance_uid, history)
     return RequestStatus(report, now - age, age, waiting, history.event, history.event_at)
 
 
-def _waiting(history: StudyKnowledge | None) -> Waiting:
+def _waiting(history: StudyMemory | None) -> Waiting:
     """What a request waits for, by what is remembered of it; None: no pass has looked at it."""
     if history is None:
         return Waiting("nothing", "not looked at yet")
-    stuck = [uid for uid, one in history.series.items() if getattr(one, "stuck", False)]
+    stuck = [uid for uid, one in history.series.items() if one.stuck]
     return Waiting(
-        waits_for=getattr(history, "waits_for", "nothing"),
-        text=getattr(history, "waits_text", "") or history.error or "",
-        next_try=getattr(history, "next_try", None),
+        waits_for=history.waits_for,
+        text=history.waits_text or history.error or "",
+        next_try=history.next_try,
         stuck=tuple(sorted(stuck, key=uid_order)),
     )
 
 
-def _report(study_instance_uid: str, history: StudyKnowledge) -> StudyReport:
+def _report(study_instance_uid: str, history: StudyMemory) -> StudyReport:
     series = tuple(
-        SeriesReport(uid, one.expected, one.received, one.complete, one.pulled, one.error)
+        SeriesReport(uid, one.expected, one.received, one.complete, one.retrieved, one.error)
         for uid, one in sorted(history.series.items(), key=lambda item: uid_order(item[0]))
     )
     return StudyReport(study_instance_uid, history.outcome, series, history.procedure, history.error)

@@ -28,6 +28,19 @@ class SeriesReport(NamedTuple):
         }
 
 
+class ClosedRequest(NamedTuple):
+    """A request that was moved to finished-scans or failed-scans; `reason` says why it failed, or what it lacks (R36).
+
+    `series` are its SeriesReports; `raw` is the folder that its images are in.
+    """
+
+    study_instance_uid: str
+    finished: bool
+    reason: str | None
+    series: tuple[SeriesReport, ...]
+    raw: str
+
+
 class StudyReport(NamedTuple):
     """One study after a pass: `outcome` and `procedure` are the words of the contract."""
 

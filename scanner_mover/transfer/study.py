@@ -1,55 +1,60 @@
-"""What a pass is given to work on, and one study in it."""
+"""One study in a pass: what the scanner tells of it, what is here, and what is remembered, put together."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from scanner_mover import rules
 from scanner_mover.config import Settings
-from scanner_mover.rules import Procedure, SeriesFacts
-from scanner_mover.scanner.inventory import StudyAnswer
-from scanner_mover.scanner.progress import Watcher
-from scanner_mover.site import mpps
+from scanner_mover.moment import Moment
+from scanner_mover.rules import asking, closing
+from scanner_mover.rules import series as series_rules
+from scanner_mover.rules.closing import Procedure
+from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
+from scanner_mover.rules.series import Count
+from scanner_mover.scanner.inventory import ImageAnswer, SeriesAnswer
 from scanner_mover.site.folders import DataFolders
+from scanner_mover.site.images import Images, images_in
+from scanner_mover.site.mpps import Step
 from scanner_mover.site.requests import Request
-from scanner_mover.transfer.faults import Faults
-from scanner_mover.transfer.history import StudyKnowledge
+from scanner_mover.transfer.report import SeriesReport
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a pass is to work on, and with what.
+class Series:
+    """One series: what is TOLD of it, what is HERE, what is remembered, and how it counts.
 
-    `work` is a private, empty folder. `mpps_index` is where it is kept what MPPS files say, None where nothing may be
-    kept. `closes` says whether requests may be moved between folders. `knowledge` is what earlier passes knew of each
-    study, and is brought up to date. `new_among` gives which files of a kind were not told of by an earlier pass.
+    `is_told`: the scanner tells it now. `wanted`: its modality is one that the site keeps (R40). `sop_instance_uids`:
+    its images by name, if they were asked for in this pass.
     """
 
-    settings: Settings
-    folders: DataFolders
-    work: str
-    mpps_index: str | None
-    requests: Sequence[Request]
-    closes: bool
-    dry_run: bool
-    scanner_was_down: bool
-    knowledge: dict[str, StudyKnowledge]
-    log: Callable[[str], None]
-    new_among: Callable[[str, Sequence[str]], list[str]]
-    faults: Faults
-    watcher: Watcher
+    told: Told
+    is_told: bool
+    wanted: bool
+    here: Images
+    memory: SeriesMemory
+    count: Count
+    sop_instance_uids: frozenset[str] | None = None
+
+    @property
+    def uid(self) -> str:
+        """Its SeriesInstanceUID."""
+        return self.told.series_instance_uid
+
+    @property
+    def basis(self) -> str:
+        """What is told and here, as a text: a change of it allows a question at once (R44)."""
+        return f"{self.told.count}:{len(self.here.names)}"
 
 
 @dataclass
 class Study:
-    """One study in this pass."""
+    """One study in this pass; `asked_at` is when the scanner told its series, `error` why something failed."""
 
     request: Request
-    knowledge: StudyKnowledge
-    answer: StudyAnswer
-    steps: tuple[mpps.Step, ...]
-    series: dict[str, SeriesFacts] = field(default_factory=dict)
-    quiet: bool = False
-    pulling_since: float | None = None
+    memory: StudyMemory
+    answer: SeriesAnswer
+    asked_at: Moment
+    steps: tuple[Step, ...]
+    series: dict[str, Series] = field(default_factory=dict)
     error: str | None = None
 
     @property
@@ -63,12 +68,153 @@ class Study:
         return self.request.files[0] if self.request.files else self.uid
 
     @property
-    def procedure(self) -> Procedure:
-        """The state of its procedure, by its MPPS files."""
-        return rules.procedure([step.end_time for step in self.steps])
+    def answered(self) -> bool:
+        """Whether the scanner told its series."""
+        return self.answer.failure is None
 
     @property
-    def may_finish(self) -> bool:
-        """Whether it may be closed as finished, by what is known now."""
-        answered = self.answer.failure is None
-        return rules.may_finish(answered, list(self.series.values()), self.procedure, self.quiet)
+    def wanted(self) -> list[Series]:
+        """The series that are retrieved and waited for."""
+        return [one for one in self.series.values() if one.wanted]
+
+    @property
+    def open_steps(self) -> list[Step]:
+        """The MPPS files whose procedure step has not ended (R21)."""
+        return [one for one in self.steps if not _has_ended(one)]
+
+    @property
+    def procedure(self) -> Procedure:
+        """The state of its procedure by its MPPS files."""
+        return closing.procedure([_has_ended(one) for one in self.steps])
+
+    @property
+    def fingerprint(self) -> str:
+        """What must stay the same before it is closed (R22 a)."""
+        told = [one for one in self.wanted if one.is_told]
+        return closing.fingerprint((one.uid, one.count.expected, _deciding_digest(one)) for one in told)
+
+    def remember(self, uid: str, memory: SeriesMemory) -> None:
+        """Replace what is remembered of one series."""
+        self.series[uid] = replace(self.series[uid], memory=memory)
+
+
+def _has_ended(step: Step) -> bool:
+    return closing.step_has_ended(step.status, step.end_time, readable=step.readable)
+
+
+def _deciding_digest(series: Series) -> str:
+    listing = series.memory.listing
+    decides = listing is not None and series_rules.list_decides(series.told, listing)
+    return listing.digest if decides and listing is not None else ""
+
+
+def look(
+    study: Study,
+    images: Mapping[tuple[str, str], ImageAnswer],
+    settings: Settings,
+    folders: DataFolders,
+    now: Moment,
+    *,
+    again: bool = False,
+) -> None:
+    """Put together every series of STUDY: those that are told, and those that have vanished at the scanner (R36).
+
+    IMAGES are the lists that were asked for, if any. AGAIN: the study was looked at in this pass, and what was done
+    with its series since then still counts. Raises UnusableError when a folder cannot be read.
+    """
+    remembered = study.memory.series
+    told = {one.series_instance_uid: one for one in study.answer.series}
+    study.series = {}
+    for uid, one in told.items():
+        memory = remembered.get(uid, SeriesMemory())
+        memory = memory if again else replace(memory, retrieved=False, error=None)
+        study.series[uid] = _series(study, one, memory, images.get((study.uid, uid)), settings, folders, now)
+    if not study.answered:
+        return
+    for uid, memory in remembered.items():
+        gone = uid not in told and not memory.complete and (memory.expected or memory.largest_told)
+        if gone and series_rules.is_wanted(memory.modality, settings.modalities):
+            study.series[uid] = _vanished(study, uid, memory, folders, now)
+
+
+def _series(
+    study: Study,
+    told: Told,
+    memory: SeriesMemory,
+    answer: ImageAnswer | None,
+    settings: Settings,
+    folders: DataFolders,
+    now: Moment,
+) -> Series:
+    uid = told.series_instance_uid
+    here = images_in(folders.series(study.uid, uid))
+    memory = replace(memory, modality=told.modality)
+    wanted = series_rules.is_wanted(told.modality, settings.modalities)
+    series = Series(told, True, wanted, here, memory, Count(None, len(here.names), False))
+    return with_list(series, answer, study, settings, now)
+
+
+def with_list(series: Series, answer: ImageAnswer | None, study: Study, settings: Settings, now: Moment) -> Series:
+    """SERIES with the ANSWER to an IMAGE-level question, counted anew."""
+    memory, uids = series.memory, series.sop_instance_uids
+    if answer is not None:
+        listing = series_rules.listing(
+            answer.sop_instance_uids, answer.answers, answer.failure, series.here.names, memory.listing
+        )
+        if listing is not None:
+            uids = answer.sop_instance_uids
+            changed = memory.listing is None or memory.listing.digest != listing.digest
+            asked = asking.after_asking(memory.list_asked, series.basis, now, changed=changed)
+            memory = replace(memory, listing=listing, list_asked=asked)
+            ended = study.procedure is Procedure.ENDED
+            since = series_rules.empty_since(listing, series.told, memory, now, ended=ended)
+            memory = replace(memory, empty_since=since)
+    return counted(replace(series, memory=memory, sop_instance_uids=uids), settings, now)
+
+
+def recounted(series: Series, here: Images, settings: Settings, now: Moment) -> Series:
+    """SERIES with what is HERE now."""
+    return counted(replace(series, here=here), settings, now)
+
+
+def counted(series: Series, settings: Settings, now: Moment) -> Series:
+    """SERIES with its verdict by what is told, listed, here and remembered."""
+    memory, names = series.memory, series.here.names
+    listing = memory.listing
+    if listing is not None and series.sop_instance_uids is not None:
+        missing = sorted(series_rules.missing_by_name(series.sop_instance_uids, names))
+        listing = replace(listing, missing=len(missing))
+        memory = replace(memory, first_missing=tuple(missing[:4]))
+    asked = memory.list_asked.at if memory.list_asked is not None else None
+    empty = series_rules.is_empty(memory.empty_since, asked, settings.quiet_seconds)
+    count = series_rules.count(series.told, names, listing, empty=empty)
+    solid = series_rules.solid_count(series.told, listing)
+    count, since = series_rules.with_vanished(count, solid, memory, now, told=True)
+    largest_told = max(filter(None, (solid, memory.largest_told)), default=None)
+    memory = replace(memory, listing=listing, shrunk_since=since, largest_told=largest_told)
+    return replace(series, memory=memory, count=count)
+
+
+def _vanished(study: Study, uid: str, memory: SeriesMemory, folders: DataFolders, now: Moment) -> Series:
+    here = images_in(folders.series(study.uid, uid))
+    received = len(here.names)
+    expected = memory.largest_told or memory.expected
+    count = Count(expected, received, complete=False)
+    count, since = series_rules.with_vanished(count, None, memory, now, told=False)
+    memory = replace(memory, retrieved=False, error=None, shrunk_since=since)
+    return Series(Told(uid, modality=memory.modality), False, True, here, memory, count)
+
+
+def series_reports(study: Study) -> tuple[SeriesReport, ...]:
+    """The series of STUDY as a pass reports them, sorted by UID; those that are not kept are left out (R40)."""
+    return tuple(
+        SeriesReport(
+            one.uid,
+            one.count.expected,
+            one.count.received,
+            one.count.complete,
+            one.memory.retrieved,
+            one.memory.error,
+        )
+        for one in sorted(study.wanted, key=lambda series: series.uid)
+    )

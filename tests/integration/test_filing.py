@@ -9,8 +9,8 @@ import pytest
 
 import scanner_mover.site.staging
 from scanner_mover.arguments import MoveOptions
+from scanner_mover.commands.move import make_pass
 from scanner_mover.transfer import closing
-from scanner_mover.transfer.one_pass import OnePass
 from tests.integration.invariants import staging
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
@@ -123,7 +123,7 @@ def test_content_is_on_the_disk_before_its_name_and_names_before_the_request_mov
     for name in ("link", "rename"):
         watch(os, name, target)
     scenario.acquire(2, 1)
-    assert OnePass(MoveOptions(receive=True), "scanner-mover").run() == 0
+    assert make_pass(MoveOptions(receive=True), "scanner-mover") == 0
     assert [one for one in done if one] == ["sync", "raw", "raw", "sync", "raw", "sync", "finished-scans"]
 
 

@@ -67,11 +67,14 @@ class TestScripted:
         assert scenario.said("the whole series is asked for next time")
         scenario.a_pass(exit_status=5)
         scripted.script.move_status = None
+        scenario.time_passes(120)
         scenario.a_pass()
         assert asked(scripted) == [3, 0, 0]
         assert scenario.where(study) == "finished-scans"
 
-    def test_one_that_says_success_and_sends_none_too(self, scenario: Scenario, scripted: ScriptedScanner) -> None:
+    def test_R30_one_that_says_success_and_sends_none_is_asked_by_name_only(
+        self, scenario: Scenario, scripted: ScriptedScanner
+    ) -> None:
         study = scenario.acquire(4)
         scenario.have(study.paths[:1])
         scripted.script.send_only[series_of(study)] = 0
@@ -79,7 +82,7 @@ class TestScripted:
         assert asked(scripted) == [3]
         del scripted.script.send_only[series_of(study)]
         scenario.a_pass()
-        assert asked(scripted) == [3, 0]
+        assert asked(scripted) == [3, 3]
         assert scenario.where(study) == "finished-scans"
 
     def test_one_that_does_not_list_images_is_asked_for_the_series(

@@ -3,8 +3,8 @@
 import pytest
 
 from scanner_mover.arguments import MoveOptions
-from scanner_mover.transfer import moving
-from scanner_mover.transfer.one_pass import OnePass
+from scanner_mover.commands.move import make_pass
+from scanner_mover.rules import retrieving
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
 
@@ -19,8 +19,8 @@ def a_pass(scenario: Scenario, monkeypatch: pytest.MonkeyPatch):  # type: ignore
     """A pass in this process, in which a turn lasts as long as one C-MOVE."""
     for name, value in scenario.site.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(moving, "_TURN_SECONDS", 0.1)
-    return lambda: OnePass(MoveOptions(receive=True), "scanner-mover").run()
+    monkeypatch.setattr(retrieving, "TURN_SECONDS", 0.1)
+    return lambda: make_pass(MoveOptions(receive=True), "scanner-mover")
 
 
 def test_a_study_of_many_series_lets_the_others_go_on(scenario: Scenario, scanner: ScriptedScanner, a_pass) -> None:  # type: ignore[no-untyped-def]

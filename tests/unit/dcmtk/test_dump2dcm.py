@@ -43,6 +43,7 @@ def keys(tools: Toolbox, folder: Path, query: Query) -> dict[str, str]:
 def test_R11_the_series_of_a_study(tools, tmp_path):
     assert keys(tools, tmp_path, series_of_study(STUDY)) == {
         "QueryRetrieveLevel": "SERIES",
+        "Modality": "",
         "StudyInstanceUID": STUDY,
         "SeriesInstanceUID": "",
         "ImagesInAcquisition": "",

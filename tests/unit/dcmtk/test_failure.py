@@ -32,7 +32,7 @@ OF_FIND = {
     "0xA700": Kind.OUT_OF_RESOURCES,
     "0xA701": Kind.OUT_OF_RESOURCES,
     "0xA702": Kind.OUT_OF_RESOURCES,
-    "0xFE00": Kind.INTERRUPTED,
+    "0xFE00": Kind.CANCELLED,
 }
 OF_MOVE = {**OF_FIND, "0xA801": Kind.UNKNOWN_DESTINATION, "0xB000": Kind.PARTIAL}
 
@@ -58,9 +58,14 @@ def test_R17_of_all_statuses_of_a_C_MOVE_only_Success_is_one(version):
     }
 
 
-@pytest.mark.parametrize("status", ["Pending", "Pending: WarningUnsupportedOptionalKeys", "Cancel", "Cancel: x"])
+@pytest.mark.parametrize("status", ["Pending", "Pending: WarningUnsupportedOptionalKeys"])
 def test_what_is_no_final_status_is_interrupted(status):
     assert kind(of_status(status)) is Kind.INTERRUPTED
+
+
+@pytest.mark.parametrize("status", ["Cancel", "Cancel: x"])
+def test_R34_a_request_that_the_scanner_cancels_was_answered(status):
+    assert kind(of_status(status)) is Kind.CANCELLED
 
 
 @pytest.mark.parametrize("status", ["", "success", "Unknown Status: 0xb000", "Succes", "Failed", "x", "Warning"])

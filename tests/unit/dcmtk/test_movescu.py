@@ -152,7 +152,7 @@ def plays(tmp_path) -> Callable[..., tuple[MoveResult, int, list[str]]]:
         ("move-status-a702", True, Kind.OUT_OF_RESOURCES),
         ("move-status-c001", True, Kind.REFUSED),
         ("move-status-b000", True, Kind.PARTIAL),
-        ("move-status-fe00", True, Kind.INTERRUPTED),
+        ("move-status-fe00", True, Kind.CANCELLED),
         ("move-abort", True, Kind.INTERRUPTED),
         ("move-hang-up", True, Kind.INTERRUPTED),
         ("move-silence", True, Kind.INTERRUPTED),

@@ -6,8 +6,9 @@ import pytest
 
 from scanner_mover.errors import Ended, UnusableError
 from scanner_mover.failures import Failure, Kind, Service
+from scanner_mover.rules.retrieving import ends_the_pass, is_worth_another_try
 from scanner_mover.scanner import retry
-from scanner_mover.scanner.retry import ends_the_pass, is_worth_another_try, with_retries
+from scanner_mover.scanner.retry import with_retries
 
 # kind: (another try in this pass, the end of this pass)
 POLICY = {
@@ -20,6 +21,7 @@ POLICY = {
     Kind.INTERRUPTED: (True, False),
     Kind.STALLED: (False, False),
     Kind.LIMIT: (False, False),
+    Kind.CANCELLED: (False, False),
     Kind.OUT_OF_RESOURCES: (True, False),
     Kind.PARTIAL: (False, False),
     Kind.UNKNOWN_DESTINATION: (False, True),

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from scanner_mover.errors import UnusableError
 from scanner_mover.moment import Moment
+from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, StudyMemory
 from scanner_mover.site.state import VERSION, State, load, save
-from scanner_mover.transfer.history import SeriesKnowledge, StudyKnowledge, from_json
+from scanner_mover.transfer.history import study_from_json, to_json
 
 STUDY = "1.2.826.0.1.3680043.10.1561.30"
 SERIES = STUDY + ".1"
@@ -22,7 +23,7 @@ import sys
 from scanner_mover.errors import UnusableError
 from scanner_mover.site.state import State, save
 state = State()
-state.fault = "x" * 10000
+state.project = "x" * 10000
 try:
     save(state, sys.argv[1], sys.argv[2])
 except UnusableError as error:
@@ -54,17 +55,27 @@ def keep(state: State, path: Path) -> None:
     save(state, str(path), str(path.with_name(".part")))
 
 
-def known() -> StudyKnowledge:
+def known() -> StudyMemory:
     moment = Moment("boot", 12.5)
-    return StudyKnowledge(
+    return StudyMemory(
         outcome="waiting",
         procedure="ended",
         error="no answer",
         seen="2026-01-31T10:00:00+01:00",
-        counts=[(SERIES, 3), (SERIES + "1", None)],
+        fingerprint="a fingerprint",
         unchanged_since=moment,
         over_age_since=moment,
-        series={SERIES: SeriesKnowledge(expected=3, received=2, pulled=True, error="broke off", moved=moment)},
+        series={
+            SERIES: SeriesMemory(
+                expected=3,
+                received=2,
+                retrieved=True,
+                error="broke off",
+                attempt=Attempt(moment, False, True, 2, "3:", error="broke off"),
+                listing=Listing(succeeded=True, listed=3, answers=3, missing=1, digest="a"),
+                first_missing=("1.2.3",),
+            )
+        },
     )
 
 
@@ -73,15 +84,16 @@ def known() -> StudyKnowledge:
 
 def test_what_was_kept_is_what_is_loaded(path):
     state = State()
-    state.fault, state.scanner_down, state.exit_status, state.seconds = "a fault \udcff", True, 5, 1.5
+    state.faults, state.scanner_down = [{"text": "a fault \udcff"}], True
+    state.exit_status, state.seconds = 5, 1.5
     state.started = "2026-01-31T10:00:00+01:00"
-    assert state.new_among("requests", [str(path.parent)]) == [str(path.parent)]
-    state.requests = {STUDY: known().to_json()}
+    assert state.not_yet_reported("requests", [str(path.parent)]) == [str(path.parent)]
+    state.requests = {STUDY: to_json(known())}
     keep(state, path)
     loaded, problem = load(str(path))
     assert problem is None
     assert vars(loaded) == json.loads(json.dumps(vars(state)))
-    assert from_json(loaded.requests[STUDY]) == known()
+    assert study_from_json(loaded.requests[STUDY]) == known()
 
 
 def test_it_is_replaced_in_one_step(path):
@@ -89,10 +101,10 @@ def test_it_is_replaced_in_one_step(path):
     with path.open() as reader:
         before = path.stat().st_ino
         state = State()
-        state.fault = "a fault"
+        state.faults = [{"text": "a fault"}]
         keep(state, path)
         assert path.stat().st_ino != before
-        assert json.load(reader)["fault"] is None, "who reads the old one reads it to its end"
+        assert json.load(reader)["faults"] == [], "who reads the old one reads it to its end"
     assert load(str(path))[0].fault == "a fault"
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -130,14 +142,14 @@ def test_what_was_told_once_is_told_again_only_when_it_went_away_meanwhile(path,
     one.touch()
     two.touch()
     state = State()
-    assert state.new_among("requests", [str(one)]) == [str(one)]
-    assert state.new_among("requests", [str(one), str(two)]) == [str(two)]
-    assert state.new_among("mpps", [str(one)]) == [str(one)], "of another kind"
+    assert state.not_yet_reported("requests", [str(one)]) == [str(one)]
+    assert state.not_yet_reported("requests", [str(one), str(two)]) == [str(two)]
+    assert state.not_yet_reported("mpps", [str(one)]) == [str(one)], "of another kind"
     keep(state, path)
     loaded, _ = load(str(path))
-    assert loaded.new_among("requests", [str(one), str(two)]) == []
-    assert loaded.new_among("requests", [str(two), str(tmp_path / "gone")]) == []
-    assert loaded.new_among("requests", [str(one), str(two)]) == [str(one)]
+    assert loaded.not_yet_reported("requests", [str(one), str(two)]) == []
+    assert loaded.not_yet_reported("requests", [str(two), str(tmp_path / "gone")]) == []
+    assert loaded.not_yet_reported("requests", [str(one), str(two)]) == [str(one)]
 
 
 @pytest.mark.parametrize("content", BROKEN, ids=lambda content: repr(content[:20]))
@@ -160,37 +172,37 @@ def test_whatever_stands_in_it_it_can_be_loaded_and_kept_again(tmp_path_factory,
     path = tmp_path_factory.getbasetemp() / "any.state.json"
     path.write_text(json.dumps({**State().to_json(), name: value}))
     state, _ = load(str(path))
-    state.new_among("requests", [str(path)])
+    state.not_yet_reported("requests", [str(path)])
     keep(state, path)
     loaded, problem = load(str(path))
-    assert problem is None and loaded.new_among("requests", [str(path.parent)]) == [str(path.parent)]
+    assert problem is None and loaded.not_yet_reported("requests", [str(path.parent)]) == [str(path.parent)]
 
 
-names_of_study, names_of_series = sorted(vars(StudyKnowledge())), sorted(vars(SeriesKnowledge()))
+names_of_study, names_of_series = sorted(vars(StudyMemory())), sorted(vars(SeriesMemory()))
 
 
 @given(name=st.sampled_from(names_of_study), value=json_values)
 def test_whatever_stands_in_the_memory_of_a_study_it_is_read_or_none(name, value):
-    read = from_json({**known().to_json(), name: value})
-    assert read is None or isinstance(read, StudyKnowledge)
+    read = study_from_json({**to_json(known()), name: value})
+    assert read is None or isinstance(read, StudyMemory)
 
 
 @given(name=st.sampled_from(names_of_series), value=json_values)
 def test_whatever_stands_in_the_memory_of_a_series_it_is_read_or_none(name, value):
-    memory = known().to_json()
+    memory = to_json(known())
     memory["series"][SERIES][name] = value
-    read = from_json(memory)
-    assert read is None or isinstance(read, StudyKnowledge)
+    read = study_from_json(memory)
+    assert read is None or isinstance(read, StudyMemory)
 
 
 @pytest.mark.parametrize("moment", [["boot", 10**400], ["boot", "x"], ["boot"], [1, 2], "ab", {}, [], 5, True])
 def test_a_moment_that_is_none_is_no_memory(moment):
-    assert from_json({**known().to_json(), "over_age_since": moment}) is None
+    assert study_from_json({**to_json(known()), "over_age_since": moment}) is None
 
 
-@pytest.mark.parametrize("memory", [None, [], {}, "x", 5, {"series": []}, {"series": {STUDY: []}}])
+@pytest.mark.parametrize("memory", [None, [], "x", 5, {"series": []}, {"series": {STUDY: []}}])
 def test_a_memory_of_a_wrong_form_is_none(memory):
-    assert from_json(memory) is None
+    assert study_from_json(memory) is None
 
 
 # A pass

@@ -17,11 +17,13 @@ from scanner_mover import clock, config
 from scanner_mover.display.html import page
 from scanner_mover.display.plain import table
 from scanner_mover.display.prometheus import metrics
+from scanner_mover.rules.records import SeriesMemory, StudyMemory
 from scanner_mover.site import ledger
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.ledger import Entry
 from scanner_mover.site.state import VERSION, State
-from scanner_mover.transfer.history import SeriesKnowledge, StudyKnowledge
+from scanner_mover.text import printable
+from scanner_mover.transfer.history import to_json
 from scanner_mover.transfer.overview import Overview, is_locked, look
 from tests.support.site import Site, held_by_flock
 
@@ -63,10 +65,10 @@ def a_state(**study: Any) -> dict[str, Any]:
     """A state as a pass writes it, with one study, and with these changes to what is kept of it."""
     state = State()
     state.started, state.seconds, state.exit_status = "2026-01-31T10:15:00+01:00", 1.5, 0
-    known = StudyKnowledge(event="1 series pulled, 3 images arrived", event_at="2026-01-31T10:15:00+01:00")
-    known.series["1.2.3"] = SeriesKnowledge(received=3, expected=5)
+    known = StudyMemory(event="1 series pulled, 3 images arrived", event_at="2026-01-31T10:15:00+01:00")
+    known.series["1.2.3"] = SeriesMemory(received=3, expected=5)
     value = state.to_json()
-    value["requests"] = {STUDY: {**known.to_json(), **study}}
+    value["requests"] = {STUDY: {**to_json(known), **study}}
     return value
 
 
@@ -186,7 +188,7 @@ def test_numbers_that_json_does_not_have_break_nothing(site):
     all_forms(site)
 
 
-@pytest.mark.parametrize("field", sorted(StudyKnowledge().to_json()))
+@pytest.mark.parametrize("field", sorted(to_json(StudyMemory())))
 @pytest.mark.parametrize(
     "broken", [None, 7, -1.5, "text", [], {}, [[1, 2, 3]], {"1.2.3": None}, True, 10**30], ids=repr
 )
@@ -228,8 +230,8 @@ def _column(table: str) -> str:
 
 @pytest.mark.parametrize("text", ["[/x] fault", "[red]fault", "\x1b[2Jfault"], ids=repr)
 def test_a_fault_is_shown_as_it_is(site, text):
-    keep(site, fault=text)
-    all_forms(site)
+    keep(site, faults=[{"text": text}])
+    assert printable(text) in shown(all_forms(site))
 
 
 ANYTHING = st.recursive(

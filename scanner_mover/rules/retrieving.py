@@ -1,0 +1,276 @@
+"""When an incomplete series is asked for, how, and in which order (R18, R29, R30).
+
+The waits of R29, after n attempts in a row that brought nothing:
+
+    n         next attempt
+    --------  ---------------------------------------------------------------------------------------------
+    0         the next pass, or `repull_after_seconds` after one that ended with Success (R18)
+    1         the same
+    2 and up  max(60, `repull_after_seconds`) × 2^(n-2) seconds later, at most `repull_at_most_seconds`
+
+Something new here resets n. Another number or list from the scanner allows one attempt at once.
+"""
+
+import enum
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from scanner_mover.failures import Failure, Kind
+from scanner_mover.moment import Moment
+from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, StudyMemory
+from scanner_mover.rules.series import are_named_by_uid
+
+# R29: so many series in a row that brought nothing at all, and the scanner as a whole is failing.
+SICK_SERIES = 3
+# A scanner that stalls so often in a row is not asked for more in this pass.
+MOST_STALLS = 2
+# A study with a thousand series does not keep the others waiting for hours.
+TURN_SECONDS = 600.0
+
+_SHORTEST_LONG_PAUSE_SECONDS = 60.0
+
+_AGAIN_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.HUNG_UP, Kind.BUSY, Kind.INTERRUPTED, Kind.OUT_OF_RESOURCES}
+_NOTHING_ELSE_IN_THIS_PASS = {
+    Kind.UNREACHABLE,
+    Kind.HUNG_UP,
+    Kind.REJECTED,
+    Kind.INSECURE,
+    Kind.UNSUPPORTED,
+    Kind.UNKNOWN_DESTINATION,
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pauses:
+    """The options that say how long to wait, in seconds."""
+
+    repull_after: float = 120.0
+    repull_at_most: float = 3600.0
+
+
+class How(enum.Enum):
+    """How a series is asked for (R30)."""
+
+    WHOLE = "the whole series"
+    BY_NAME = "the images that are missing"
+
+
+class NotNow(enum.Enum):
+    """Why a series is not asked for in this pass."""
+
+    ON_THEIR_WAY = "its images may still be on their way"
+    PAUSE = "attempts brought nothing"
+    SCANNER_FAILING = "the scanner sends nothing at all"
+
+
+@dataclass(frozen=True)
+class Sickness:
+    """The scanner sends nothing at all: after how many attempts in a row, and when the last one ended (R29)."""
+
+    fruitless: int
+    last: Moment
+
+
+def pause_seconds(fruitless: int, pauses: Pauses, *, succeeded: bool) -> float:
+    """How long to wait after an attempt, when FRUITLESS in a row brought nothing (R29)."""
+    if fruitless < 2:
+        return pauses.repull_after if succeeded else 0.0
+    longest = max(pauses.repull_at_most, pauses.repull_after)
+    shortest = max(_SHORTEST_LONG_PAUSE_SECONDS, pauses.repull_after)
+    # 2^40 seconds are more than any limit.
+    return min(longest, shortest * 2.0 ** min(fruitless - 2, 40))
+
+
+def is_fruitless(memory: SeriesMemory, here: int) -> bool:
+    """Whether the last attempt has brought nothing so far: nothing above what was ever HERE before it (R29)."""
+    attempt = memory.attempt
+    return attempt is not None and not attempt.judged and max(memory.largest, here) <= attempt.before
+
+
+def due_in(memory: SeriesMemory, here: int, now: Moment, pauses: Pauses) -> float:
+    """Seconds until the next attempt, 0 when it may be made now; not counting whether images still arrive."""
+    attempt = memory.attempt
+    if attempt is None:
+        return 0.0
+    elapsed = now.since(attempt.at)
+    if elapsed is None:  # the machine was started anew: what was on its way is here or lost
+        return 0.0
+    fruitless = memory.fruitless + is_fruitless(memory, here)
+    return max(0.0, pause_seconds(fruitless, pauses, succeeded=attempt.succeeded) - elapsed)
+
+
+def judge(memory: SeriesMemory, here: int, now: Moment, pauses: Pauses) -> SeriesMemory:
+    """MEMORY with the last attempt judged: it helped if something new is HERE; if not when the next is due, not."""
+    largest = max(memory.largest, here)
+    attempt = memory.attempt
+    if attempt is None:
+        return replace(memory, largest=largest)
+    if largest > attempt.before:
+        helped = memory.names_helped or attempt.by_name
+        judged = replace(attempt, judged=True, before=largest)
+        return replace(memory, largest=largest, attempt=judged, fruitless=0, names_fruitless=0, names_helped=helped)
+    if attempt.judged or due_in(memory, here, now, pauses) > 0:
+        return replace(memory, largest=largest)
+    return replace(
+        memory,
+        largest=largest,
+        attempt=replace(attempt, judged=True),
+        fruitless=memory.fruitless + 1,
+        names_fruitless=memory.names_fruitless + attempt.by_name,
+    )
+
+
+def why_not_now(
+    memory: SeriesMemory, here: int, basis: str, now: Moment, pauses: Pauses, *, by_hand: bool
+) -> NotNow | None:
+    """Why an incomplete series is not asked for now; None when it is.
+
+    BASIS stands for what the scanner tells of it now. BY_HAND: `move --study`, which does not wait (R29).
+    """
+    attempt = memory.attempt
+    if attempt is None:
+        return None
+    elapsed = now.since(attempt.at)
+    grows = here > memory.received
+    if attempt.succeeded and grows and elapsed is not None:
+        return NotNow.ON_THEIR_WAY
+    if by_hand or basis != attempt.basis:
+        return None
+    if due_in(memory, here, now, pauses) <= 0:
+        return None
+    return NotNow.ON_THEIR_WAY if memory.fruitless < 2 and attempt.succeeded else NotNow.PAUSE
+
+
+def needs_list(memory: SeriesMemory, names: Collection[str], *, by_hand: bool) -> bool:
+    """Whether the series is listed by name before it is asked for: always but for the first time (R30)."""
+    return how(memory, names, None, by_hand=by_hand) is How.BY_NAME
+
+
+def how(memory: SeriesMemory, names: Collection[str], listed: Listing | None, *, by_hand: bool) -> How:
+    """How to ask for an incomplete series of which images NAMES are here (R30).
+
+    LISTED is what its list says now, None while it was not asked. What is here is not asked for again where the
+    scanner sends single images. The whole series is asked for the first time, when files are not named by UIDs, when
+    the scanner refuses single images or gives no list, and when two attempts by name brought nothing: then only if
+    nothing of it is here, so that no image is sent twice, or by hand.
+    """
+    if names and not are_named_by_uid(names):
+        return How.WHOLE
+    if memory.attempt is None and not names:
+        return How.WHOLE
+    if memory.names_refused:
+        return How.WHOLE
+    if memory.names_fruitless >= 2 and not memory.names_helped and (by_hand or not names):
+        return How.WHOLE
+    if listed is not None and not listed.missing and not (listed.succeeded and listed.listed):
+        return How.WHOLE
+    return How.BY_NAME
+
+
+def after_attempt(
+    memory: SeriesMemory,
+    *,
+    at: Moment,
+    by_name: bool,
+    basis: str,
+    before: int,
+    failure: Failure | None,
+) -> SeriesMemory:
+    """MEMORY after an attempt that was sent and not ended by a signal; BEFORE it at most so many images were here."""
+    refused = by_name and failure is not None and failure.kind is Kind.REFUSED
+    return replace(
+        memory,
+        attempt=Attempt(
+            at, failure is None, by_name, before, basis, error=failure.text if failure is not None else None
+        ),
+        names_refused=memory.names_refused or refused,
+        retrieved=True,
+        error=failure.text if failure is not None else None,
+    )
+
+
+def basis(counted: int | None, listed: Listing | None) -> str:
+    """What the scanner tells of a series, as a text to compare: its number and its list."""
+    return f"{counted}:{listed.digest if listed is not None else ''}"
+
+
+def sickness(sick: Sickness | None, attempts: Iterable[SeriesMemory]) -> Sickness | None:
+    """Whether the scanner as a whole sends nothing, by the judged ATTEMPTS of all series (R29).
+
+    It does when the last three series that were asked for brought nothing at all, whatever status their C-MOVEs had.
+    """
+    judged = sorted(
+        (one for one in attempts if one.attempt is not None and one.attempt.judged),
+        key=lambda one: one.attempt.at.seconds if one.attempt else 0.0,
+    )
+    last = judged[-SICK_SERIES:]
+    if len(last) < SICK_SERIES or any(one.fruitless == 0 or one.largest > 0 for one in last):
+        return None
+    latest = last[-1].attempt
+    assert latest is not None
+    if sick is None:
+        return Sickness(2, latest.at)
+    return sick if latest.at == sick.last else Sickness(sick.fruitless + 1, latest.at)
+
+
+def sick_pause(sick: Sickness | None, now: Moment, pauses: Pauses) -> float:
+    """Seconds until a scanner that sends nothing at all is asked for one more series; 0: now (R29)."""
+    if sick is None:
+        return 0.0
+    elapsed = now.since(sick.last)
+    return 0.0 if elapsed is None else max(0.0, pause_seconds(sick.fruitless, pauses, succeeded=True) - elapsed)
+
+
+def is_worth_another_try(failure: Failure | None) -> bool:
+    """Whether FAILURE may be gone in a moment."""
+    return failure is not None and failure.kind in _AGAIN_IN_THIS_PASS
+
+
+def ends_the_pass(failure: Failure) -> bool:
+    """Whether after FAILURE nothing else is worth sending in this pass."""
+    return failure.kind in _NOTHING_ELSE_IN_THIS_PASS
+
+
+@dataclass(frozen=True)
+class PassLimits:
+    """What the attempts of one pass have shown so far: tries that are left to each, stalls in a row, and the end."""
+
+    retries: int
+    stalls: int = 0
+    ended_by: Failure | None = None
+
+
+def limits_after(limits: PassLimits, failure: Failure | None) -> PassLimits:
+    """LIMITS after one more attempt: a retry that did not help once is not made again in this pass."""
+    if failure is None:
+        return replace(limits, stalls=0)
+    stalls = limits.stalls + (failure.kind is Kind.STALLED)
+    over = ends_the_pass(failure) or stalls >= MOST_STALLS
+    retries = 0 if is_worth_another_try(failure) else limits.retries
+    return PassLimits(retries, stalls, failure if over else None)
+
+
+def in_order_of_turn(requests: Sequence[T], uid_of: Callable[[T], str], memory: Mapping[str, StudyMemory]) -> list[T]:
+    """REQUESTS, oldest first as given, but those whose attempt failed last, the longest ago first.
+
+    A failing study does not keep the others waiting, and no failing one another.
+    """
+
+    def failed_at(request: T) -> float:
+        known = memory.get(uid_of(request))
+        return (known.failed_at or 0.0) if known is not None else 0.0
+
+    return sorted(requests, key=failed_at)
+
+
+def series_in_order(uids: Iterable[str], memory: Mapping[str, SeriesMemory]) -> list[str]:
+    """The series of a study as the scanner tells them, but those whose last attempt failed at the end."""
+    return sorted(uids, key=lambda uid: uid in memory and memory[uid].error is not None)
+
+
+def has_had_its_turn(seconds: float, others: int) -> bool:
+    """Whether a study that is retrieved for SECONDS lets the OTHERS that wait go first (R25)."""
+    return others > 0 and seconds >= TURN_SECONDS

@@ -1,0 +1,314 @@
+"""The requests of one pass, one after the other: facts are fetched, rules are called, and what they say is done.
+
+The walk of a StudyInstanceUID: `handle` asks for the series of all studies at once; `_one` looks at one study, has
+`Retrieving` ask for what is missing, and `Closing` close it or say what it waits for; its report comes back.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from scanner_mover import clock
+from scanner_mover.dcmtk import storescp, tls
+from scanner_mover.dcmtk.tool import Toolbox, find_tools
+from scanner_mover.errors import UnusableError
+from scanner_mover.failures import NO_CONNECTION, Failure
+from scanner_mover.moment import Moment
+from scanner_mover.rules import asking
+from scanner_mover.rules import retrieving as rules
+from scanner_mover.rules.closing import Outcome
+from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
+from scanner_mover.rules.retrieving import PassLimits
+from scanner_mover.rules.series import is_wanted
+from scanner_mover.scanner.inventory import ImageAnswer, Inventory, Place, SeriesAnswer
+from scanner_mover.scanner.query_files import QueryFiles
+from scanner_mover.scanner.receiver import Receiver, file_left_over
+from scanner_mover.scanner.retrieve import Retriever
+from scanner_mover.site import mpps
+from scanner_mover.site.disk import make_folder
+from scanner_mover.site.images import images_in
+from scanner_mover.site.mpps import MppsFiles, Step
+from scanner_mover.site.mpps_cache import Cache
+from scanner_mover.site.requests import Request
+from scanner_mover.transfer.closing import Closing
+from scanner_mover.transfer.faults import FIND, MOVE, Message, fault
+from scanner_mover.transfer.job import Findings, Job
+from scanner_mover.transfer.report import StudyReport
+from scanner_mover.transfer.retrieving import Retrieving
+from scanner_mover.transfer.study import Study, look, series_reports
+
+# R41: a scanner that says Success first sends within so many seconds, or is waited for as long as images arrive.
+_SHORTEST_LISTENING_SECONDS = 5.0
+
+
+def handle(job: Job, findings: Findings) -> None:
+    """Make one pass over the requests of JOB; what comes of it is put into FINDINGS.
+
+    Raises UnusableError when nothing can be done at all: no tools, folders that cannot be written; ConfigurationError
+    when `tls` cannot be used.
+    """
+    receiving = [storescp.NAME] if job.settings.receive else []
+    tools = find_tools(("findscu", "movescu", "dump2dcm", "dcmdump", *receiving))
+    tls.check(tools, job.settings, ["findscu", "movescu", *receiving])
+    if job.closes and not job.dry_run:
+        for folder in (job.folders.active_scans, job.folders.finished_scans, job.folders.failed_scans):
+            make_folder(folder)
+    files = QueryFiles(tools, job.scratch_folder)
+    retries = 0 if job.scanner_was_down else job.settings.retries
+    inventory = Inventory(tools, job.settings, files, retries, job.log)
+    with ExitStack() as stack:
+        receiver = None
+        if job.settings.receive:
+            receiver = Receiver(tools, job.settings, job.folders, job.study_instance_uids, job.log)
+        retriever = Retriever(tools, job.settings, job.folders, files, receiver, job.log, job.progress)
+        retrieving = Retrieving(job, findings, inventory, retriever, PassLimits(job.settings.retries))
+        if receiver is not None:
+            stack.callback(_end_receiver, receiver, retrieving)
+        if not job.dry_run:
+            _file_left_over(tools, retrieving)
+        # Before the scanner is asked: what it says then is at least as new as the end of the procedure.
+        steps = _steps(job, tools, job.study_instance_uids, findings)
+        answers = inventory.series(job.study_instance_uids)
+        _note_connection(findings, [one.failure for one in answers.values()])
+        closing = Closing(
+            job, findings, inventory, retrieving, lambda uid: _steps(job, tools, [uid], findings).get(uid, ())
+        )
+        _Requests(job, findings, inventory, retrieving, closing, answers, steps, clock.now()).handle_all()
+        if receiver is not None:
+            _listen_on(receiver, retrieving)
+
+
+def _note_connection(findings: Findings, failures: Sequence[Failure | None]) -> None:
+    findings.scanner_down = any(one is not None and one.kind in NO_CONNECTION for one in failures)
+
+
+def _file_left_over(tools: Toolbox, retrieving: Retrieving) -> None:
+    """File what a pass that was killed had received (R27)."""
+    job = retrieving.job
+    with _as_fault(retrieving):
+        filed = file_left_over(tools, job.settings, job.folders, job.study_instance_uids, job.log)
+        retrieving.take(filed.set_aside, filed.kept)
+
+
+@contextmanager
+def _as_fault(retrieving: Retrieving) -> Iterator[None]:
+    """What cannot be used in here is a fault; the pass goes on."""
+    try:
+        yield
+    except UnusableError as error:
+        retrieving.findings.faults.append(fault(error))
+        retrieving.job.log(str(error))
+
+
+def _listen_on(receiver: Receiver, retrieving: Retrieving) -> None:
+    """R41: a scanner may say Success first and send afterwards."""
+    job, findings = retrieving.job, retrieving.findings
+    late = any(
+        one.attempt is not None and one.attempt.succeeded and one.retrieved and not one.complete
+        for study in findings.memory.values()
+        for one in study.series.values()
+    )
+    if late and receiver.running:
+        quiet = max(_SHORTEST_LISTENING_SECONDS, job.settings.settle_seconds)
+        with _as_fault(retrieving):
+            filed = receiver.listen_on(quiet, job.settings.retrieve_stall_seconds)
+            retrieving.take(filed.set_aside, filed.kept)
+
+
+def _end_receiver(receiver: Receiver, retrieving: Retrieving) -> None:
+    with _as_fault(retrieving):
+        filed = receiver.end()
+        retrieving.take(filed.set_aside, filed.kept)
+
+
+def _steps(job: Job, tools: Toolbox, uids: Sequence[str], findings: Findings) -> dict[str, tuple[Step, ...]]:
+    """The MPPS files of each study of UIDS; what is wrong with some of them is a fault."""
+    cache = Cache(None if job.dry_run else job.server.mpps_index, job.folders.scanner)
+    try:
+        found: MppsFiles = mpps.read_steps(tools, job.folders.scanner, uids, cache)
+    except UnusableError as error:
+        findings.faults.append(fault(error))
+        # Nobody knows which steps there are: none of these procedures counts as ended.
+        return {uid: (Step("", readable=False),) for uid in uids}
+    cache.save(os.path.join(job.scratch_folder, f"mpps.{os.urandom(4).hex()}.json"))
+    findings.faults += map(fault, found.faults)
+    if len(uids) == len(job.requests):
+        for path in job.not_yet_reported("mpps", found.unreadable):
+            job.log(f"{path} cannot be read as an MPPS file and names none of the requested studies")
+    return dict(found.steps)
+
+
+@dataclass
+class _Requests:
+    """All requests of one pass, with what was asked for all of them at once."""
+
+    job: Job
+    findings: Findings
+    inventory: Inventory
+    retrieving: Retrieving
+    closing: Closing
+    answers: Mapping[str, SeriesAnswer]
+    steps: Mapping[str, tuple[Step, ...]]
+    asked_at: Moment
+
+    def handle_all(self) -> None:
+        images = self._lists()
+        memory = self.findings.memory
+        self._note_sickness()
+        for request in rules.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory):
+            self.findings.reports.append(self._one(request, images))
+            self._note_sickness()
+        self._note_untested()
+
+    def _lists(self) -> dict[Place, ImageAnswer]:
+        """The images of the series that only a list can count, as far as it is time to ask (R13, R44)."""
+        now = clock.now()
+        due = [
+            (uid, told.series_instance_uid)
+            for uid, answer in self.answers.items()
+            for told in answer.series
+            if is_wanted(told.modality, self.job.settings.modalities) and self._list_is_due(uid, told, now)
+        ]
+        return self.inventory.images(due) if due else {}
+
+    def _list_is_due(self, uid: str, told: Told, now: Moment) -> bool:
+        memory = self._memory(uid).series.get(told.series_instance_uid, SeriesMemory())
+        listing = memory.listing
+        if told.count is not None and (listing is None or not listing.listed or memory.complete):
+            return False
+        here = len(images_in(self.job.folders.series(uid, told.series_instance_uid)).names)
+        return asking.is_due(memory.list_asked, f"{told.count}:{here}", now, counted=told.count is not None)
+
+    def _memory(self, uid: str) -> StudyMemory:
+        return self.findings.memory.get(uid) or StudyMemory()
+
+    def _one(self, request: Request, images: Mapping[Place, ImageAnswer]) -> StudyReport:
+        """Handle one request, whatever happens to another (R25)."""
+        uid = request.study_instance_uid
+        study = Study(request, self._memory(uid), self.answers[uid], self.asked_at, self.steps.get(uid, ()))
+        received = sum(one.received for one in study.memory.series.values())
+        try:
+            outcome = self._handle(study, images)
+        except UnusableError as error:
+            self.findings.faults.append(fault(error))
+            self.job.log(str(error))
+            study.error, outcome = str(error), Outcome.ERROR
+        finally:
+            self._remember(study)
+        return self._report(study, outcome, received)
+
+    def _handle(self, study: Study, images: Mapping[Place, ImageAnswer]) -> Outcome:
+        log = self.job.log
+        log(f"PROCESS: {study.name}")
+        failure = study.answer.failure
+        if failure is not None:
+            text = f"the scanner could not be asked for {study.uid}"
+            self.retrieving.scanner_fault(study, failure, text)
+        look(study, images, self.job.settings, self.job.folders, self.asked_at)
+        self._say_lists(study, images)
+        self._say_unwanted(study)
+        if study.answered and not study.series:
+            log(f"the scanner has no series of {study.uid}")
+            if self.job.by_hand:
+                text = f"the scanner does not have study {study.uid}: is the UID right?"
+                self.findings.faults.append(fault(Message(f"no-study {study.uid}", text)))
+        self.retrieving.study(study)
+        log(f"done with scanning for series in study {study.uid}")
+        self._say_procedure(study)
+        return self.closing.request(study)
+
+    def _say_lists(self, study: Study, images: Mapping[Place, ImageAnswer]) -> None:
+        for uid in study.series:
+            answer = images.get((study.uid, uid))
+            if answer is not None and answer.failure is not None:
+                text = f"{study.uid}/{uid}, the scanner could not be asked for its images"
+                self.retrieving.scanner_fault(study, answer.failure, text)
+
+    def _say_unwanted(self, study: Study) -> None:
+        """Log once which series are not kept (R40)."""
+        for uid, one in study.series.items():
+            if not one.wanted and uid not in study.memory.series:
+                self.job.log(f"{study.uid}/{uid}, not asked for: modalities has no {one.told.modality}")
+
+    def _say_procedure(self, study: Study) -> None:
+        log = self.job.log
+        if not study.steps:
+            log(f"could not find {study.uid} MPPS file in {self.job.folders.scanner}/")
+        elif not study.open_steps:
+            last = study.steps[-1]
+            log(f"PerformedProcedureStepEndTime found {last.end_time or last.status}")
+        else:
+            log("no PerformedProcedureStepEndTime yet, still in progress")
+            for one in study.open_steps:
+                log(f"step {one.name} still in progress ({one.status or 'no status'})")
+
+    def _note_sickness(self) -> None:
+        """Whether the scanner sends nothing at all (R29); then that is the fault, not each series."""
+        attempts = [one for study in self.findings.memory.values() for one in study.series.values()]
+        self.findings.sick = sick = rules.sickness(self.findings.sick, attempts)
+        if sick is None or self.job.dry_run:
+            return
+        settings = self.job.settings
+        port = f"port {settings.receive_port}" if settings.receive else "the port of the program that receives"
+        text = (
+            f"scanner {settings.called_ae_title} at {settings.host}:{settings.port} sends no images at all: "
+            f"the C-MOVEs of {rules.SICK_SERIES} series in a row brought nothing; is {settings.calling_ae_title} "
+            f"registered on it with this machine's address and {port}? does the program that files images run?"
+        )
+        self.findings.faults.append(fault(Message("sends nothing", text)))
+
+    def _note_untested(self) -> None:
+        """Which faults of earlier passes this pass could not test: what waits for its next attempt or question."""
+        for study in self.findings.memory.values():
+            for one in study.series.values():
+                attempt, listing = one.attempt, one.listing
+                if not one.complete and attempt is not None and not attempt.succeeded and not one.retrieved:
+                    self.findings.untested.add(MOVE)
+                if listing is not None and listing.cut_in_a_row and not one.complete:
+                    self.findings.untested.add(FIND)
+
+    def _remember(self, study: Study) -> None:
+        """Keep what is known of STUDY for the next pass."""
+        known = {
+            uid: replace(
+                one.memory,
+                expected=one.count.expected,
+                received=one.count.received,
+                complete=one.count.complete,
+                largest=max(one.memory.largest, one.count.received),
+            )
+            for uid, one in study.series.items()
+        }
+        # What a scanner that is off does not tell is not forgotten.
+        series = known if study.answered else {**study.memory.series, **known}
+        self.findings.memory[study.uid] = replace(study.memory, series=series)
+
+    def _report(self, study: Study, outcome: Outcome, received_before: int) -> StudyReport:
+        series = series_reports(study)
+        arrived = sum(one.received for one in series) - received_before
+        self.findings.images_received += max(0, arrived)
+        seen = clock.iso(time.time())
+        memory = self.findings.memory[study.uid]
+        event = _event(study.error, len(series), sum(one.pulled for one in series), arrived)
+        if event is not None and event != memory.event:
+            memory = replace(memory, event=event, event_at=seen)
+        self.findings.memory[study.uid] = replace(
+            memory, outcome=outcome.value, procedure=study.procedure.value, error=study.error, seen=seen
+        )
+        if outcome in (Outcome.FINISHED, Outcome.FAILED) and self.job.closes:
+            self.findings.memory.pop(study.uid, None)
+        return StudyReport(study.uid, outcome.value, series, study.procedure.value, study.error)
+
+
+def _event(error: str | None, series: int, retrieved: int, arrived: int) -> str | None:
+    """What happened to a study in this pass, for `status`; None for nothing."""
+    if error is not None:
+        return error
+    if not series:
+        return "the scanner has no series of it"
+    images = "1 image" if arrived == 1 else f"{max(0, arrived)} images"
+    if retrieved:
+        return f"{retrieved} series retrieved, {images} arrived"
+    return f"{images} arrived" if arrived > 0 else None

@@ -1,0 +1,61 @@
+"""What a pass is given to do, and what it has found so far."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from scanner_mover.config import Settings
+from scanner_mover.rules.records import StudyMemory
+from scanner_mover.rules.retrieving import Sickness
+from scanner_mover.scanner.progress import Progress
+from scanner_mover.site.folders import DataFolders, ServerFolders
+from scanner_mover.site.requests import Request
+from scanner_mover.transfer.faults import Fault
+from scanner_mover.transfer.report import ClosedRequest, StudyReport
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a pass is to do, and with what.
+
+    `scratch_folder` is private and empty. `closes` says whether requests may be moved between folders, `by_hand`
+    whether the studies were named on the command line (`--study`). `not_yet_reported` gives those of some paths that no
+    earlier pass has reported.
+    """
+
+    settings: Settings
+    folders: DataFolders
+    server: ServerFolders
+    requests: Sequence[Request]
+    scratch_folder: str
+    closes: bool
+    by_hand: bool
+    dry_run: bool
+    scanner_was_down: bool
+    log: Callable[[str], None]
+    not_yet_reported: Callable[[str, Sequence[str]], list[str]]
+    progress: Progress
+
+    @property
+    def study_instance_uids(self) -> list[str]:
+        """The studies of this pass."""
+        return [request.study_instance_uid for request in self.requests]
+
+
+@dataclass
+class Findings:
+    """What a pass has found so far; filled while it goes on, since a signal may end it at any moment.
+
+    `memory` is what is remembered of each study, brought up to date; `closed` are the requests that were moved,
+    `untested` the groups of faults that this pass could not test.
+    """
+
+    memory: dict[str, StudyMemory]
+    sick: Sickness | None = None
+    scanner_down: bool = False
+    faults: list[Fault] = field(default_factory=list)
+    untested: set[str] = field(default_factory=set)
+    reports: list[StudyReport] = field(default_factory=list)
+    closed: list[ClosedRequest] = field(default_factory=list)
+    moves_sent: int = 0
+    fruitless_moves: int = 0
+    images_received: int = 0
