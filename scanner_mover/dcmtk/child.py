@@ -48,13 +48,14 @@ class Limits:
     It is ended when for `stall_seconds` it printed nothing and the value of `progress` stayed the same, when for
     `most_seconds` that value stayed the same, whatever it printed, and when `over_limit` gives a text: that is why.
     Both functions are called in the thread that reads, a few times a second, `over_limit` also whenever something was
-    read. They must not raise.
+    read. They must not raise. A tool that needs more than `most_memory_bytes` of address space crashes.
     """
 
     stall_seconds: float | None = None
     most_seconds: float | None = None
     progress: Callable[[], Any] | None = None
     over_limit: Callable[[], str | None] | None = None
+    most_memory_bytes: int | None = None
 
     @property
     def tick_seconds(self) -> float:

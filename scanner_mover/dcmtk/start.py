@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -60,6 +61,8 @@ def start(
                 **_SH_OPTIONS,
             )
             undo.callback(_kill_group, process.pgid)
+            if limits.most_memory_bytes is not None:
+                _limit_memory(process.pid, limits.most_memory_bytes)
             child = Child(process, out, err, on_output, limits)
         except (sh.CommandNotFound, sh.ForkException, UnicodeError) as error:
             raise UnusableError(f"{path} cannot be started: {_last_line(error)}; {INSTALL}") from error
@@ -77,6 +80,12 @@ def _pipe(ours: contextlib.ExitStack, childs: contextlib.ExitStack) -> tuple[int
     ours.callback(os.close, read)
     childs.callback(os.close, write)
     return read, write
+
+
+def _limit_memory(pid: int, most_bytes: int) -> None:
+    # Not between fork and exec: there it would be a limit of Python, which may have more already.
+    with contextlib.suppress(OSError):
+        resource.prlimit(pid, resource.RLIMIT_AS, (most_bytes, most_bytes))
 
 
 def _kill_group(group: int) -> None:

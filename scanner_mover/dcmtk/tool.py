@@ -25,6 +25,9 @@ OLDEST = (3, 6, 1)
 #: A dictionary of the tags that our query files have and that we read, and of group 0002.
 SMALL_DICTIONARY = os.path.join(os.path.dirname(templates.__file__), "small.dic")
 
+# No tool that reads a file or asks needs more. A data set is kept in memory: of a file with 64 MB of tiny elements
+# dcmdump makes 1.5 GB, and an answer may have no end.
+_MOST_MEMORY_BYTES = 1024 * 1024 * 1024
 # Seconds between two calls of `meanwhile`.
 _MEANWHILE_SECONDS = 0.25
 
@@ -96,7 +99,7 @@ class Toolbox:
         Raises UnusableError when the tool cannot be started or has no data dictionary.
         """
         run = Run()
-        limits = Limits(stall_seconds, most_seconds, progress)
+        limits = Limits(stall_seconds, most_seconds, progress, most_memory_bytes=_MOST_MEMORY_BYTES)
         tools = self._with_small_dictionary() if small_dictionary else self
         with tools.started(name, arguments, folder, _collector(run, on_line), limits) as child:
             while meanwhile is not None and not child.falls_silent(_MEANWHILE_SECONDS):
@@ -119,7 +122,9 @@ class Toolbox:
         with contextlib.ExitStack() as stack:
             children = []
             for run, call in zip(runs, calls, strict=True):
-                limits = Limits(stall_seconds, most_seconds, over_limit=call.over_limit)
+                limits = Limits(
+                    stall_seconds, most_seconds, over_limit=call.over_limit, most_memory_bytes=_MOST_MEMORY_BYTES
+                )
                 started = self.started(name, call.arguments, None, _collector(run, call.on_line), limits)
                 children.append(stack.enter_context(started))
             for child in children:

@@ -200,6 +200,12 @@ def test_a_limit_of_the_caller_ends_it_and_says_why(fake):
     assert (other.ended, len(other.out)) == (None, 20)
 
 
+def test_a_tool_that_wants_all_memory_crashes_before_we_do(fake):
+    text = "import time\ntime.sleep(0.2)\nkept = []\nwhile len(kept) < 64: kept.append(bytes(64 << 20))"
+    run = fake(text).run("findscu", [], stall_seconds=60)
+    assert (run.exit_status, run.ended) == (1, None) and run.err[-1] == "MemoryError"
+
+
 # Tools that cannot be used
 
 
