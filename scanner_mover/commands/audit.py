@@ -87,6 +87,8 @@ def since(text: str | None) -> float:
     try:
         if days := re.fullmatch(r"([0-9]{1,5})d?", text):
             return (datetime.datetime.now() - datetime.timedelta(days=int(days[1]))).timestamp()
-        return datetime.datetime.strptime(text.replace("-", ""), "%Y%m%d").timestamp()
+        if date := re.fullmatch(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})", text):
+            return datetime.datetime.fromisoformat("-".join(date.groups())).timestamp()
     except (ValueError, OverflowError):
-        raise UsageError(f"--since: {text!r} is neither days (30 or 30d) nor a date (2026-01-31)") from None
+        pass  # no day of the calendar
+    raise UsageError(f"--since: {text!r} is neither days (30 or 30d) nor a date (2026-01-31)")
