@@ -15,7 +15,8 @@ from scanner_mover.scanner.scratch import scratch_folder
 from scanner_mover.site import ledger
 from scanner_mover.site.folders import DataFolders, ServerFolders
 from scanner_mover.text import counted
-from scanner_mover.transfer.audit import AuditedStudy, audit, closed_studies, request_again
+from scanner_mover.transfer.again import request_again
+from scanner_mover.transfer.audit import AuditedStudy, audit, closed_studies
 
 _COLUMNS = ("study", "series", "expected", "received", "missing")
 

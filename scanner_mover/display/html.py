@@ -113,6 +113,6 @@ def page(overview: Overview) -> str:
 def _in_a_word(overview: Overview) -> str:
     """What the title of the page says, which is all that is seen of it among others."""
     attention = sum(request.needs_attention for request in overview.requests)
-    if overview.state.fault or attention:
+    if overview.state.faults or attention:
         return "needs attention"
     return f"{len(overview.requests)} requested" if overview.requests else "nothing requested"

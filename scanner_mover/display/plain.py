@@ -3,6 +3,7 @@
 import time
 
 from scanner_mover import clock
+from scanner_mover.rules.closing import WaitsFor
 from scanner_mover.text import printable
 from scanner_mover.transfer.overview import FailedRequest, Overview, RequestStatus, Waiting
 from scanner_mover.transfer.report import StudyReport
@@ -14,7 +15,10 @@ FAILED_COLUMNS = ("failed in the last 7 days", "at", "why")
 def head(overview: Overview) -> list[str]:
     """The lines above the table; `attention` gives those that stand below them."""
     switch = {True: "on", False: "off", None: "not known"}[overview.enabled]
-    lines = [f"{overview.project}: switched {switch}{', a pass is running now' if overview.running else ''}"]
+    running = ", a pass is running now" if overview.running else ""
+    if overview.running and overview.state.running_since:
+        running += f", since {when(overview.state.running_since)}"
+    lines = [f"{overview.project}: switched {switch}{running}"]
     lines.append(last_pass(overview))
     for name, closed in (("finished", overview.finished), ("failed", overview.failed)):
         lines.append(f"{name}: {closed.today} today, {closed.in_all} in all")
@@ -23,9 +27,10 @@ def head(overview: Overview) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def fault(overview: Overview) -> str | None:
-    """The fault that the last pass found, None while all is well."""
-    return printable(overview.state.fault) if overview.state.fault else None
+def faults(overview: Overview) -> list[str]:
+    """The faults that hold, a line for each."""
+    texts = (fault.get("text") for fault in overview.state.faults)
+    return [printable(text) for text in texts if isinstance(text, str)]
 
 
 def last_pass(overview: Overview) -> str:
@@ -57,11 +62,11 @@ def waits_for(waiting: Waiting, now: float) -> str:
     if waiting.next_try is None:
         return waiting.text or "-"
     left = waiting.next_try - now
-    if waiting.waits_for == "quiet":
+    if waiting.waits_for is WaitsFor.QUIET:
         when_it_closes = f"closes in {age_in_words(left)}" if left >= 1 else "closes in the next pass"
         return f"{when_it_closes} if nothing changes"
     at = when(clock.iso(waiting.next_try)) if left > 0 else "in the next pass"
-    if waiting.waits_for == "mpps":
+    if waiting.waits_for is WaitsFor.MPPS:
         return f"{waiting.text}, closes {at} without one"
     what, comma, why = waiting.text.partition(", ")
     return f"{what}, next try {at}{comma}{why}" if what else f"next try {at}"
@@ -104,8 +109,7 @@ def age_in_words(seconds: float) -> str:
 
 def table(overview: Overview) -> list[str]:
     """All of it as lines of plain text, in columns."""
-    problem = fault(overview)
-    lines = [*head(overview), *([] if problem is None else [problem])]
+    lines = [*faults(overview), *head(overview)]
     if overview.failed_requests:
         lines += _columns([FAILED_COLUMNS, *map(failed_cells, overview.failed_requests)])
     if overview.requests:

@@ -66,7 +66,7 @@ def _requests(overview: Overview) -> Iterable[_Metric]:
     stuck = sum(len(request.waiting.stuck) for request in overview.requests)
     yield _gauge("stuck_series", "Series of which several attempts in a row brought no image.", stuck)
     failed = len(overview.failed_requests)
-    yield _gauge("failed_requests", "Requests that failed in the last 7 days.", failed)
+    yield _gauge("recently_failed_requests", "Requests that failed in the last 7 days.", failed)
     yield _gauge("finished_scans", "Requests in finished-scans.", overview.finished.in_all)
     yield _gauge("failed_scans", "Requests in failed-scans.", overview.failed.in_all)
 
@@ -75,9 +75,10 @@ def _totals(overview: Overview) -> Iterable[_Metric]:
     """What is counted since the state file was made."""
     state = overview.state
     for name, text, value in (
-        ("moves_sent_total", "C-MOVEs that were sent.", getattr(state, "moves_sent", 0)),
-        ("fruitless_moves_total", "C-MOVEs that brought no image.", getattr(state, "fruitless_moves", 0)),
+        ("moves_sent_total", "C-MOVEs that were sent.", state.moves_sent),
+        ("fruitless_moves_total", "C-MOVEs that brought no image.", state.fruitless_moves),
         ("failed_pulls_total", "C-MOVEs of series that failed.", state.failed_pulls),
+        ("failed_requests_total", "Requests that failed.", state.failed_requests),
         ("images_received_total", "Images that arrived.", state.images_received),
     ):
         yield _Metric(name, "counter", text, [({}, value)])

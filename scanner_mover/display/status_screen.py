@@ -42,9 +42,8 @@ def screen(overview: Overview, on: Console, *, whole: bool = False) -> Group:
 
 def _head(overview: Overview) -> Iterator[Text]:
     switched, last_pass, *others = plain.head(overview)
-    problem = plain.fault(overview)
-    if problem is not None:
-        yield Text(problem, style=_ATTENTION)
+    for fault in plain.faults(overview):
+        yield Text(fault, style=_ATTENTION)
     yield Text(switched, style={True: "bold green", False: "bold yellow", None: _ATTENTION}[overview.enabled])
     went_well = overview.state.exit_status == 0 and overview.last_pass_age_seconds is not None
     yield Text(last_pass, style="" if went_well else "red")

@@ -7,7 +7,6 @@ cleaned up; otherwise by the images in `site/raw`.
 
 import contextlib
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,23 +15,18 @@ from scanner_mover.config import Settings
 from scanner_mover.dcmtk import tls
 from scanner_mover.dcmtk.tool import find_tools
 from scanner_mover.dicom import is_uid, uid_order
-from scanner_mover.errors import LockHeldError, UnusableError
+from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.records import Told
 from scanner_mover.scanner.inventory import ImageAnswer, Inventory
 from scanner_mover.scanner.query_files import QueryFiles
-from scanner_mover.site.disk import make_folder
-from scanner_mover.site.folders import DataFolders, ServerFolders
+from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.images import images_in
 from scanner_mover.site.ledger import Entry
-from scanner_mover.site.lock import Lock
-from scanner_mover.site.requests import put_back
 
 # So many studies in one association: what is known of them is shown before the next ones are asked for.
 _STUDIES_AT_ONCE = 50
-_LONGEST_WAIT_SECONDS = 30.0
-_SECONDS_BETWEEN_TRIES = 0.2
 
 _Place = tuple[str, str]
 
@@ -124,17 +118,24 @@ def audit(settings: Settings, closed: Sequence[ClosedStudy], scratch_folder: str
     for start in range(0, len(closed), _STUDIES_AT_ONCE):
         some = closed[start : start + _STUDIES_AT_ONCE]
         answers = inventory.series([one.study_instance_uid for one in some])
+        told = {uid: _wanted(answer.series, settings) for uid, answer in answers.items()}
         listed = inventory.images(
             [
                 (one.study_instance_uid, series.series_instance_uid)
                 for one in some
-                for series in answers[one.study_instance_uid].series
+                for series in told[one.study_instance_uid]
                 if not _is_unchanged(series, one.finished)
             ]
         )
         for one in some:
-            answer = answers[one.study_instance_uid]
-            yield _audited(folders, one, answer.series, answer.failure, listed)
+            uid = one.study_instance_uid
+            yield _audited(folders, one, told[uid], answers[uid].failure, listed)
+
+
+def _wanted(series: Iterable[Told], settings: Settings) -> list[Told]:
+    """Those of SERIES that the site keeps (R40), in the order of their UIDs."""
+    wanted = (one for one in series if series_rules.is_wanted(one.modality, settings.modalities))
+    return sorted(wanted, key=lambda one: uid_order(one.series_instance_uid))
 
 
 def _audited(
@@ -146,10 +147,7 @@ def _audited(
 ) -> AuditedStudy:
     """What became of one closed study, by what the scanner TOLD and LISTED of it."""
     study = closed.study_instance_uid
-    series = tuple(
-        _compare(folders, closed, one, listed.get((study, one.series_instance_uid)))
-        for one in sorted(told, key=lambda one: uid_order(one.series_instance_uid))
-    )
+    series = tuple(_compare(folders, closed, one, listed.get((study, one.series_instance_uid))) for one in told)
     # A scanner that lists no images at all is believed by its counts, as when a request is closed (R22).
     failures = [answer.failure for (uid, _), answer in listed.items() if uid == study]
     broken = failure or next((one for one in failures if one is not None and one.kind is not Kind.REFUSED), None)
@@ -158,20 +156,21 @@ def _audited(
 
 
 def _compare(folders: DataFolders, closed: ClosedStudy, told: Told, listed: ImageAnswer | None) -> AuditedSeries:
-    """One series: by its names where files are named by UIDs, and by the ledger's count if we finished the study."""
+    """One series: by what is here, as before a request is closed; by the ledger if we finished the study.
+
+    What a site cleaned up is no longer here, and not missing.
+    """
     uid = told.series_instance_uid
     names = images_in(folders.series(closed.study_instance_uid, uid)).names
-    images = frozenset[str]() if listed is None else listed.sop_instance_uids
-    is_whole_list = bool(images) and listed is not None and listed.failure is None
-    # A list that is whole beats the count (R33).
-    expected = len(images) if is_whole_list else told.count or len(images) or None
-    had = len(names)
-    if closed.finished is not None:
-        had = max(had, _received(closed.finished, uid))
-    missing = max(0, (expected or 0) - had)
-    if images and had == len(names) and (not names or series_rules.are_named_by_uid(names)):
-        missing = max(missing, len(series_rules.missing_by_name(images, names)))
-    return AuditedSeries(uid, expected, had, missing)
+    known = None
+    if listed is not None:
+        known = series_rules.listing(listed.sop_instance_uids, listed.answers, listed.failure, names, None)
+    counted = series_rules.count(told, names, known)
+    had = len(names) if closed.finished is None else max(len(names), _received(closed.finished, uid))
+    missing = max(0, (counted.expected or 0) - had)
+    if had == len(names):
+        missing = 0 if counted.complete else max(missing, counted.missing)
+    return AuditedSeries(uid, counted.expected, had, missing)
 
 
 def _is_unchanged(told: Told, finished: Entry | None) -> bool:
@@ -196,46 +195,3 @@ def _has_images(folders: DataFolders, study_instance_uid: str) -> bool:
     except OSError as error:
         raise UnusableError(f"the folder {study} cannot be read: {error.strerror}") from error
     return any(images_in(os.path.join(study, one)).names for one in series)
-
-
-def request_again(folders: DataFolders, server: ServerFolders, closed: Iterable[ClosedStudy]) -> tuple[int, int]:
-    """Put requests back into `active-scans` with a fresh time, never over one that is there.
-
-    It is done between two passes, with their lock. Gives how many were put back, and how many were requested already.
-    Raises UnusableError when a pass holds the lock for long, or when a request cannot be moved, after all others were.
-    """
-    back = there = 0
-    problem: UnusableError | None = None
-    lock = _locked(server)
-    try:
-        for one in closed:
-            try:
-                if put_back(one.path, folders.active_scans):
-                    back += 1
-                else:
-                    there += 1
-            except UnusableError as error:
-                problem = problem or error
-    finally:
-        lock.release()
-    if problem is not None:
-        raise problem
-    return back, there
-
-
-def _locked(server: ServerFolders) -> Lock:
-    """The lock of the passes, waited for. Raises UnusableError when one runs for too long."""
-    make_folder(server.pids)
-    lock = Lock()
-    end = time.monotonic() + _LONGEST_WAIT_SECONDS
-    while True:
-        try:
-            lock.file(server.lock)
-            return lock
-        except LockHeldError:
-            if time.monotonic() > end:
-                raise UnusableError(
-                    f"nothing was requested: a pass is running and holds the lock {server.lock}; "
-                    "try again when it has ended"
-                ) from None
-            time.sleep(_SECONDS_BETWEEN_TRIES)

@@ -12,7 +12,7 @@ from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.errors import UnusableError
-from scanner_mover.rules.closing import Outcome
+from scanner_mover.rules.closing import Outcome, WaitsFor
 from scanner_mover.rules.records import StudyMemory
 from scanner_mover.site import ledger, requests, state
 from scanner_mover.site.disk import free_bytes
@@ -24,6 +24,7 @@ from scanner_mover.transfer.history import study_from_json
 from scanner_mover.transfer.report import SeriesReport, StudyReport
 
 _FAILED_SHOWN_SECONDS = 7 * 86400.0
+_WORDS = {one.value for one in WaitsFor}
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Waiting:
     attempts brought nothing (R31).
     """
 
-    waits_for: str = "nothing"
+    waits_for: WaitsFor = WaitsFor.NOTHING
     text: str = ""
     next_try: float | None = None
     stuck: tuple[str, ...] = ()
@@ -70,7 +71,7 @@ class RequestStatus:
         return {
             **self.report.to_json(),
             "age_seconds": round(self.age_seconds, 1),
-            "waits_for": self.waiting.waits_for,
+            "waits_for": self.waiting.waits_for.value,
             "next_try": None if next_try is None else clock.iso(next_try),
             "stuck": list(self.waiting.stuck),
         }
@@ -203,10 +204,10 @@ def _request(request: Request, known: State, now: float) -> RequestStatus:
 def _waiting(history: StudyMemory | None) -> Waiting:
     """What a request waits for, by what is remembered of it; None: no pass has looked at it."""
     if history is None:
-        return Waiting("nothing", "not looked at yet")
+        return Waiting(WaitsFor.NOTHING, "not looked at yet")
     stuck = [uid for uid, one in history.series.items() if one.stuck]
     return Waiting(
-        waits_for=history.waits_for,
+        waits_for=WaitsFor(history.waits_for) if history.waits_for in _WORDS else WaitsFor.NOTHING,
         text=history.waits_text or history.error or "",
         next_try=history.next_try,
         stuck=tuple(sorted(stuck, key=uid_order)),

@@ -2,6 +2,7 @@
 
 import time
 
+from scanner_mover.rules.closing import WaitsFor
 from scanner_mover.site.state import State
 from scanner_mover.transfer.overview import Closed, FailedRequest, Overview, RequestStatus, Waiting
 from scanner_mover.transfer.report import SeriesReport, StudyReport
@@ -24,17 +25,20 @@ STUCK = request(
     "waiting",
     4,
     6,
-    Waiting("images", "2 of 6 images missing, C-MOVE says Success but nothing arrives", NOW + 600, (f"{UID}.1",)),
+    Waiting(
+        WaitsFor.IMAGES, "2 of 6 images missing, C-MOVE says Success but nothing arrives", NOW + 600, (f"{UID}.1",)
+    ),
 )
-ERROR = request(f"{UID}1", "error", 0, None, Waiting("scanner", "the folder cannot be written"))
-QUIET = request(f"{UID}2", "waiting", 2000, 2000, Waiting("quiet", "closes if nothing changes", NOW + 42.5))
-RUNNING = request(LONGEST, "waiting", 100, 176, Waiting("procedure", "step MPPS.1.2.3 still in progress"))
+ERROR = request(f"{UID}1", "error", 0, None, Waiting(WaitsFor.SCANNER, "the folder cannot be written"))
+QUIET = request(f"{UID}2", "waiting", 2000, 2000, Waiting(WaitsFor.QUIET, "closes if nothing changes", NOW + 42.5))
+RUNNING = request(LONGEST, "waiting", 100, 176, Waiting(WaitsFor.PROCEDURE, "step MPPS.1.2.3 still in progress"))
 
 
 def overview(*requests: RequestStatus, fault: str | None = None, **changes: object) -> Overview:
     """One project after a pass."""
     state = State()
-    state.started, state.seconds, state.exit_status, state.fault = "2026-01-31T10:15:00+01:00", 3.2, 0, fault
+    state.started, state.seconds, state.exit_status = "2026-01-31T10:15:00+01:00", 3.2, 0
+    state.faults = [] if fault is None else [{"text": fault}]
     values: dict[str, object] = {
         "project": "ABCD",
         "enabled": True,
@@ -56,7 +60,7 @@ def overview(*requests: RequestStatus, fault: str | None = None, **changes: obje
 FAILED = FailedRequest(f"{UID}9", NOW - 60, "older than 24 h; 3 of 176 images never came")
 EVERYTHING = overview(STUCK, ERROR, QUIET, RUNNING, fault="the scanner says Success", failed_requests=(FAILED,))
 EVERYTHING_HOSTILE = overview(
-    request(HOSTILE, HOSTILE, 1, 2, Waiting(HOSTILE, HOSTILE, None, (HOSTILE,))),
+    request(HOSTILE, HOSTILE, 1, 2, Waiting(WaitsFor.IMAGES, HOSTILE, None, (HOSTILE,))),
     fault=HOSTILE,
     project=HOSTILE,
     failed_requests=(FailedRequest(HOSTILE, NOW, HOSTILE),),

@@ -6,6 +6,7 @@ import pytest
 
 from scanner_mover import clock
 from scanner_mover.display.plain import age_in_words, table, waits_for, when
+from scanner_mover.rules.closing import WaitsFor
 from scanner_mover.transfer.overview import Waiting
 from tests.unit.display.overviews import EVERYTHING, NOW, overview
 
@@ -15,19 +16,19 @@ NOON = time.mktime((*time.localtime()[:3], 12, 0, 0, 0, 0, -1))
 @pytest.mark.parametrize(
     ("waiting", "words"),
     [
-        (Waiting("nothing", "not looked at yet"), "not looked at yet"),
+        (Waiting(WaitsFor.NOTHING, "not looked at yet"), "not looked at yet"),
         (Waiting(), "-"),
-        (Waiting("quiet", "closes if nothing changes", NOON + 42.9), "closes in 42 s if nothing changes"),
-        (Waiting("quiet", "closes if nothing changes", NOON - 5), "closes in the next pass if nothing changes"),
-        (Waiting("procedure", "step MPPS.1.2.3 still in progress"), "step MPPS.1.2.3 still in progress"),
-        (Waiting("mpps", "no MPPS file"), "no MPPS file"),
-        (Waiting("mpps", "no MPPS file", NOON + 1920), "no MPPS file, closes 12:32 without one"),
-        (Waiting("retrieve", "3 of 6 images missing", NOON), "3 of 6 images missing, next try in the next pass"),
+        (Waiting(WaitsFor.QUIET, "closes if nothing changes", NOON + 42.9), "closes in 42 s if nothing changes"),
+        (Waiting(WaitsFor.QUIET, "closes if nothing changes", NOON - 5), "closes in the next pass if nothing changes"),
+        (Waiting(WaitsFor.PROCEDURE, "step MPPS.1.2.3 still in progress"), "step MPPS.1.2.3 still in progress"),
+        (Waiting(WaitsFor.MPPS, "no MPPS file"), "no MPPS file"),
+        (Waiting(WaitsFor.MPPS, "no MPPS file", NOON + 1920), "no MPPS file, closes 12:32 without one"),
+        (Waiting(WaitsFor.RETRIEVE, "3 of 6 images missing", NOON), "3 of 6 images missing, next try in the next pass"),
         (
-            Waiting("images", "2 of 6 images missing, C-MOVE says Success but nothing arrives", NOON + 1920),
+            Waiting(WaitsFor.IMAGES, "2 of 6 images missing, C-MOVE says Success but nothing arrives", NOON + 1920),
             "2 of 6 images missing, next try 12:32, C-MOVE says Success but nothing arrives",
         ),
-        (Waiting("scanner", "", NOON + 60), "next try 12:01"),
+        (Waiting(WaitsFor.SCANNER, "", NOON + 60), "next try 12:01"),
     ],
 )
 def test_what_a_request_waits_for_in_words_with_a_time(waiting, words):

@@ -77,7 +77,7 @@ def value(text: str, name: str, **labels: str) -> float:
 def test_what_one_would_alert_on_is_there():
     state = State()
     state.seconds, state.exit_status, state.failed_pulls, state.images_received = 1.25, 5, 4, 12345678901
-    state.moves_sent, state.fruitless_moves = 17, 6  # type: ignore[attr-defined]
+    state.moves_sent, state.fruitless_moves, state.failed_requests = 17, 6, 8
     text = metrics(
         overview(
             running=True,
@@ -100,7 +100,8 @@ def test_what_one_would_alert_on_is_there():
     assert [value(text, "requests", state=one) for one in OUTCOMES] == [0, 0, 2, 1]
     assert value(text, "oldest_request_timestamp_seconds") == NOW - 7200.5
     assert value(text, "stuck_series") == 3
-    assert value(text, "failed_requests") == 2
+    assert value(text, "recently_failed_requests") == 2
+    assert value(text, "failed_requests_total") == 8
     assert value(text, "moves_sent_total") == 17
     assert value(text, "fruitless_moves_total") == 6
     assert value(text, "free_bytes") == 5 << 30

@@ -1,17 +1,14 @@
-"""Which closed studies the audit looks at, and how requests are put back; no scanner is asked here (R39)."""
+"""Which closed studies the audit looks at; no scanner is asked here (R39)."""
 
 import os
 import time
-from pathlib import Path
 
 import pytest
 
-from scanner_mover.errors import UnusableError
-from scanner_mover.site.folders import DataFolders, ServerFolders
+from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.ledger import Entry
 from scanner_mover.transfer import audit
-from scanner_mover.transfer.audit import ClosedStudy, closed_studies, request_again
-from tests.support.site import held_by_flock
+from scanner_mover.transfer.audit import ClosedStudy, closed_studies
 
 UIDS = ["1.2.9", "1.2.10", "1.2.11"]
 
@@ -22,11 +19,6 @@ def folders(tmp_path) -> DataFolders:
     for path in (found.active_scans, found.finished_scans, found.failed_scans):
         os.makedirs(path)
     return found
-
-
-@pytest.fixture
-def server(tmp_path) -> ServerFolders:
-    return ServerFolders(str(tmp_path / "server"), "ABCD")
 
 
 def put(folder: str, uid: str, content: str = "") -> str:
@@ -66,30 +58,3 @@ def test_only_what_was_closed_since_is_looked_at(folders):
 def test_nothing_closed_needs_no_tool(folders, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert list(audit.audit(None, [], str(tmp_path))) == []  # type: ignore[arg-type]
-
-
-def test_requests_are_put_back_and_never_over_one_that_is_there(folders, server):
-    closed = [ClosedStudy(uid, put(folders.finished_scans, uid, "kept")) for uid in UIDS]
-    put(folders.active_scans, UIDS[1], "new")
-    assert request_again(folders, server, closed) == (2, 1)
-    contents = {uid: Path(folders.active_scans, uid).read_text() for uid in UIDS}
-    assert contents == {UIDS[0]: "kept", UIDS[1]: "new", UIDS[2]: "kept"}
-    assert os.listdir(folders.finished_scans) == [UIDS[1]]
-
-
-def test_one_that_cannot_be_put_back_keeps_no_other_back_and_is_named(folders, server):
-    gone = ClosedStudy(UIDS[0], os.path.join(folders.finished_scans, UIDS[0]))
-    there = ClosedStudy(UIDS[1], put(folders.finished_scans, UIDS[1]))
-    with pytest.raises(UnusableError, match=UIDS[0]):
-        request_again(folders, server, [gone, there])
-    assert os.listdir(folders.active_scans) == [UIDS[1]]
-
-
-def test_while_a_pass_holds_the_lock_nothing_is_put_back_and_that_is_said(folders, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(audit, "_LONGEST_WAIT_SECONDS", 0.5)
-    closed = [ClosedStudy(UIDS[0], put(folders.finished_scans, UIDS[0]))]
-    lock = tmp_path / "server" / ".pids" / "moveFromScanner.lock"
-    with held_by_flock(lock), pytest.raises(UnusableError, match="a pass is running and holds the lock"):
-        request_again(folders, server, closed)
-    assert os.listdir(folders.active_scans) == []
-    assert request_again(folders, server, closed) == (1, 0)
