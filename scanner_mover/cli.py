@@ -1,4 +1,4 @@
-"""The typer program, made from `arguments` and `subcommands`: options in, exit status out, nothing else."""
+"""The typer program, made from the declared options: options in, exit status out, nothing else."""
 
 import inspect
 import sys

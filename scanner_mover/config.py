@@ -20,7 +20,7 @@ _MOST_BYTES = 16 << 20
 DEFAULT_DATA_DIR = "/data"
 KEYS = ("DATADIR", "SCANNERIP", "SCANNERPORT", "SCANNERAETITLE", "DICOMAETITLE", "DICOMPORT")
 
-_PROJECT = re.compile(r"(?!.*\.work\.)[^/\x00-\x1f\x7f.-][^/\x00-\x1f\x7f]*")
+_PROJECT = r"(?!.*\.work\.)[^/\x00-\x1f\x7f.-][^/\x00-\x1f\x7f]*"
 _PROJECTS_SHOWN = 10
 # How alike two words must be for one to be a slip of the other: DATDIR is, another program's DICOMIP is not.
 _ALIKE = 0.85
@@ -68,7 +68,7 @@ def project_name(name: str | None) -> str:
     """
     if not name:
         return DEFAULT_PROJECT
-    if not _PROJECT.fullmatch(name):
+    if not re.fullmatch(_PROJECT, name):
         raise UsageError(f"PROJECT is the name of a site in the configuration, not {name!r}")
     return name
 
@@ -177,12 +177,16 @@ def _meant(project: str, names: list[str]) -> str:
 def _check_for_slips(where: Place, keys: dict[str, Any]) -> None:
     """A key of ours that is missing while a similar one is there is a slip of the pen, and says so.
 
-    Also where it could be missing: with DATDIR for DATADIR a pass would work on the wrong folder. Raises
+    Also where it may be missing: with DATDIR for DATADIR a pass would work on the wrong folder. Raises
     ConfigurationError.
     """
+    missing = [key for key in KEYS[:-1] if keys.get(key) is None]
+    # It is missing at most sites. Only a key with much of its name is worth a look, which takes time.
+    if keys.get("SCANNER_MOVER") is None and any("MOVE" in key.upper() for key in keys if key != "SCANNER_MOVER"):
+        missing.append("SCANNER_MOVER")
     others = [key for key in keys if key not in (*KEYS, "SITES", "SCANNER_MOVER")]
-    for key in (*KEYS[:-1], "SCANNER_MOVER"):
-        slip = values.nearest(key, others, _ALIKE) if keys.get(key) is None and others else None
+    for key in missing if others else ():
+        slip = values.nearest(key, others, _ALIKE)
         if slip is not None:
             raise where.error(key, f"is missing; is {slip} a slip of the pen for it?")
 

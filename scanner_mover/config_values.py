@@ -14,8 +14,8 @@ from scanner_mover.files import absolute
 
 _BLANKS = " \t\r\n\f\v"
 # DCMTK's tools take a word that begins with `-` for an option and one that begins with `@` for a file of options.
-_HOST = re.compile(r"[^\s\x00-\x1f\x7f@-][^\s\x00-\x1f\x7f]*")
-_CODE_STRING = re.compile(r"[A-Z0-9 _]{1,16}")
+_HOST = r"[^\s\x00-\x1f\x7f@-][^\s\x00-\x1f\x7f]*"
+_CODE_STRING = r"[A-Z0-9 _]{1,16}"
 # DCMTK's names of its security profiles, without `aes` and `null`, which protect too little. Which of these a tool
 # has depends on its version.
 _PROFILES = ("bcp195", "bcp195-nd", "bcp195-ex", "8996", "8996-mod")
@@ -89,7 +89,7 @@ def data_dir(where: Place, keys: dict[str, Any], default: str | None) -> str:
 def host(where: Place, keys: dict[str, Any]) -> str:
     """SCANNERIP, an address or the name of a host. Raises ConfigurationError."""
     name = text(where, keys, "SCANNERIP")
-    if not _HOST.fullmatch(name):
+    if not re.fullmatch(_HOST, name):
         raise where.error("SCANNERIP", f"is not an address or the name of a host: {name!r}")
     return name
 
@@ -201,7 +201,7 @@ def _group(where: Place, key: str, value: Any) -> int:
 def _modalities(where: Place, key: str, value: Any) -> tuple[str, ...]:
     """Values of (0008,0060), VR CS (DICOM PS3.5 section 6.2), which has capital letters only."""
     names = [name.strip(_BLANKS).upper() for name in value if isinstance(name, str)] if isinstance(value, list) else []
-    if not names or len(names) != len(value) or not all(map(_CODE_STRING.fullmatch, names)):
+    if not names or len(names) != len(value) or not all(re.fullmatch(_CODE_STRING, name) for name in names):
         raise where.error(key, 'must be a list of modalities, such as ["MR"]')
     return tuple(dict.fromkeys(names))
 

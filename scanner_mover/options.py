@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+# Compiled when it is needed, as all patterns of plain modules: a pass with nothing to do has no time for it.
+_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 # Nobody's project: what comes of `--dry-run true`.
 VALUES_OF_FLAGS = ("true", "false")
 
@@ -71,5 +72,5 @@ def _value(kind: Kind, word: str) -> str | float | None:
     if word.startswith("-"):
         return None
     if kind is Kind.SECONDS:
-        return float(word) if _NUMBER.fullmatch(word) else None
+        return float(word) if re.fullmatch(_NUMBER, word) else None
     return word

@@ -2,8 +2,11 @@
 
 from typing import NamedTuple
 
-from scanner_mover.arguments import DemoOptions, FindOptions, InitOptions, MoveOptions, Options, StatusOptions
+from scanner_mover.arguments import MoveOptions, StatusOptions
+from scanner_mover.arguments_by_hand import DemoOptions, FindOptions, InitOptions
 from scanner_mover.errors import ExitStatus
+
+Options = MoveOptions | FindOptions | StatusOptions | InitOptions | DemoOptions
 
 
 class Subcommand(NamedTuple):

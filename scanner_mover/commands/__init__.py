@@ -1,14 +1,19 @@
 """One module for each subcommand: options in, exit status out. A plain module."""
 
 import os
+import sys
+from typing import TYPE_CHECKING
 
 from scanner_mover import config
-from scanner_mover.arguments import DemoOptions, FindOptions, InitOptions, MoveOptions, Options, StatusOptions
+from scanner_mover.arguments import MoveOptions, StatusOptions
 from scanner_mover.commands.error_handler import command
 from scanner_mover.site.folders import ServerFolders, find_server_dir
 
+if TYPE_CHECKING:
+    from scanner_mover.subcommands import Options
 
-def run(options: Options, program: str) -> int:
+
+def run(options: "Options", program: str) -> int:
     """Run the subcommand that OPTIONS belong to, as PROGRAM, the path that it was called by.
 
     Gives the exit status; raises nothing.
@@ -20,16 +25,23 @@ def run(options: Options, program: str) -> int:
     )
 
 
-def _run(options: Options, program: str) -> int:
+def _run(options: "Options", program: str) -> int:
     match options:
         case MoveOptions():
             from scanner_mover.commands import move
 
+            if os.geteuid() == 0 and sys.stderr.isatty():
+                from scanner_mover.commands import wrong_user
+
+                wrong_user.warn(options, program)
             return move.run(options, program)
         case StatusOptions():
             from scanner_mover.commands import status
 
             return status.run(options, program)
+    from scanner_mover.arguments_by_hand import DemoOptions, FindOptions, InitOptions
+
+    match options:
         case FindOptions():
             from scanner_mover.commands import find
 
@@ -44,7 +56,7 @@ def _run(options: Options, program: str) -> int:
             return demo.run(options.keep)
 
 
-def log_of(options: Options, program: str) -> str | None:
+def log_of(options: "Options", program: str) -> str | None:
     """The path of the log that the subcommand may write into; None when there is none, as in a dry run.
 
     Raises UsageError.

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from scanner_mover import config
-from scanner_mover.arguments import FindOptions
+from scanner_mover.arguments_by_hand import FindOptions
 from scanner_mover.config import Settings
 from scanner_mover.dates import date_range
 from scanner_mover.dicom import is_uid

@@ -11,7 +11,7 @@ import sys
 from typing import Any, NamedTuple
 
 from scanner_mover import config
-from scanner_mover.arguments import InitOptions
+from scanner_mover.arguments_by_hand import InitOptions
 from scanner_mover.commands import init_questions
 from scanner_mover.commands.init_questions import Answers
 from scanner_mover.commands.new_site import Maker, Owner

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from scanner_mover import config_values as values
-from scanner_mover.arguments import InitOptions
+from scanner_mover.arguments_by_hand import InitOptions
 from scanner_mover.config import DEFAULT_DATA_DIR
 from scanner_mover.config_values import Place
 from scanner_mover.errors import ConfigurationError, UsageError

@@ -8,7 +8,6 @@ import contextlib
 import io
 import json
 import os
-import select
 import stat
 import sys
 from collections.abc import Iterator
@@ -55,6 +54,8 @@ class _Stream(io.FileIO):
 
     def _write_some(self, data: Any) -> int:
         while (written := super().write(data)) is None:
+            import select  # few passes need it
+
             if not select.select([], [self], [], _LONGEST_WAIT_SECONDS)[1]:
                 raise TimeoutError(f"nobody read it for {_LONGEST_WAIT_SECONDS} seconds")
         self._in_a_line = data[written - 1] != _NEW_LINE

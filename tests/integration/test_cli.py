@@ -1,8 +1,11 @@
 """`scanner-mover`, nearly all without a scanner: exit statuses, what is printed where, JSON, dry runs."""
 
+import contextlib
 import datetime
 import json
 import os
+import pty
+import pwd
 import re
 import subprocess
 import sys
@@ -528,3 +531,27 @@ def test_a_project_of_any_name_is_no_traceback(site, project):
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert "SITES." in done.stderr
     assert not Path("pwned").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("of", ["log", "requests", "root"])
+def test_root_on_a_terminal_is_warned_before_files_of_the_wrong_owner_are_made(site, of):
+    nobody = pwd.getpwnam("nobody")
+    path = site.server / "logs" / "moveFromScanner.log" if of == "log" else site.data / "active-scans"
+    if of == "log":
+        path.parent.mkdir(parents=True)
+        path.touch()
+    if of != "root":
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    master, slave = pty.openpty()
+    command = [str(BIN / "scanner-mover"), "move"]
+    done = subprocess.run(command, check=False, stdin=slave, stdout=slave, stderr=slave, env=site.environment)
+    os.close(slave)
+    text = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while chunk := os.read(master, 4096):
+            text += chunk
+    os.close(master)
+    assert done.returncode == 0
+    assert (f"you are root, but {path} belongs to nobody" in text.decode()) is (of != "root")
+    assert "you are root" not in site.move().stderr, "cron has no terminal"

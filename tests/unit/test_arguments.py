@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from scanner_mover.arguments import Level, MoveOptions, read_plain
+from scanner_mover.arguments import MoveOptions, read_plain
+from scanner_mover.arguments_by_hand import Level
 from scanner_mover.cli import app
 from scanner_mover.options import Kind, declared
 from scanner_mover.subcommands import SUBCOMMANDS
