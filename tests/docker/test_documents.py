@@ -167,6 +167,19 @@ def test_each_message_of_the_readme_is_one_of_the_program() -> None:
                     assert len(part) < 4 or any(part in text for text in texts), f"{message}: {part!r}"
 
 
+def test_the_map_of_the_code_names_what_is_there_and_each_folder() -> None:
+    package = TOP / "scanner_mover"
+    path = package / "README.md"
+    endings = (".py", ".dump", ".md", ".toml", "/")
+    named = {name for name in quoted(path.read_text()) if re.fullmatch(r"[\w./]+", name) and name.endswith(endings)}
+    assert len(named) > 30
+    missing = {name for name in named if not (package / name).exists() and not (TOP / name).exists()}
+    assert missing == set()
+    folders = {f"{one.name}/" for one in package.iterdir() if one.is_dir() and one.name != "__pycache__"}
+    assert folders <= set(quoted("".join(row[0] for row in table(path, "folder"))))
+    assert len(table(path, "to change")) >= 10
+
+
 @pytest.mark.parametrize("path", sorted((TOP / "fixtures/pictures").glob("*.svg")), ids=lambda path: path.stem)
 def test_a_picture_asks_for_nothing_of_the_web_and_has_no_script(path: Path) -> None:
     text = path.read_text()
