@@ -151,3 +151,13 @@ def test_names_that_may_not_be_shown_are_counted_by_folder():
         ("2 files in a folder below /d", 2),
     ]
     assert shown("/d", []) == []
+
+
+def test_what_became_a_fifo_after_it_was_looked_at_is_refused_too(at, monkeypatch):
+    at.write_bytes(b"x")
+    regular = at.stat()
+    at.unlink()
+    os.mkfifo(at)
+    monkeypatch.setattr(os, "stat", lambda *_, **__: regular)
+    with pytest.raises(OSError, match="it is not a regular file"):
+        open_regular(str(at))
