@@ -73,7 +73,8 @@ def scan(folder: str) -> ActiveScans:
                 raise OSError(f"it lies more than {_MOST_LEVELS} levels deep")
             waiting += [(*below, name) for name in _look_into(folder, below, found, not_uids)]
         except FileNotFoundError:
-            continue
+            if not below and os.path.islink(folder):
+                unreadable.append(f"the folder {folder} leads nowhere: is its disk mounted?")
         except OSError as error:
             unreadable.append(f"{shown_folder(folder, below)} cannot be read: {reason(error)}")
     requests = [_request(uid, folder, sorted(files)) for uid, files in found.items()]

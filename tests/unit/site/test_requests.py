@@ -100,6 +100,12 @@ def test_no_folder_no_requests(tmp_path):
     assert (found.requests, found.not_uids, found.unreadable) == ([], [], [])
 
 
+def test_a_folder_on_a_disk_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "active-scans").symlink_to(tmp_path / "disk" / "active-scans")
+    found = scan(str(tmp_path / "active-scans"))
+    assert found.unreadable == [f"the folder {tmp_path}/active-scans leads nowhere: is its disk mounted?"]
+
+
 def test_a_folder_that_cannot_be_read_is_named(tmp_path):
     found = scan(put(tmp_path / "active-scans"))
     assert found.unreadable == [f"the folder {tmp_path / 'active-scans'} cannot be read: Not a directory"]
