@@ -1,22 +1,23 @@
-"""The one retry policy: which failure is worth another try, and when.
+"""The one retry policy: which failure is worth another try, and when (R17; the rules themselves: `rules.retrieving`).
 
     failure                                      another try
     ------------------------------------------   ----------------------------------------------------------------
-    no connection                                within the pass, unless the last pass found none either: a console
+    no connection, hangs up at once              within the pass, unless the last pass found none either: a console
                                                  that is off for a night costs one short attempt a pass
     rejected for now, broke off, no answer,      within the pass
     out of resources
     some images could not be sent                the next pass: what came is kept and counts, and the same images
                                                  would be sent once more
     ended by us, no progress                     the next pass: this one has waited long enough
+    ended by us, answers without end             the next pass: the same answers would come again
     refused or failed by the scanner             the next pass
     rejected for good, no secure connection,     the next pass, one request each: a person must mend it, and until
     service not offered, destination unknown     then nothing else is worth sending
 
 The tries within a pass are `retries` more, with growing pauses and jitter, so that many sites that wait for one
 archive do not come back at the same moment. Once they did not help a retrieve, each retrieve that follows in that pass
-gets one try, and so does a study whose last pull failed; a scanner that stalls twice in a row is left alone until the
-next pass, and a study whose pull failed then comes last (`pulling`, `moving`).
+gets one try, and so does a study whose last retrieve failed. A scanner that stalls twice in a row is left alone until
+the next pass, and a study whose retrieve failed then comes last.
 """
 
 from collections.abc import Callable

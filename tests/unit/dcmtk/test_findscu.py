@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_mover.config import Settings
+from scanner_mover.dcmtk import findscu
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
 from scanner_mover.dcmtk.findscu import MOST_ANSWERS, MOST_BYTES, Asked, Found, find, parse
 from scanner_mover.dcmtk.tool import Toolbox
@@ -273,6 +274,13 @@ for name in sys.argv:
     print("I: Received Final Find Response (Success)")
 """
 MIB = 1024 * 1024
+FEWER = 300
+
+
+@pytest.fixture(autouse=True)
+def fewer_answers(monkeypatch):
+    """A limit that is reached at once."""
+    monkeypatch.setattr(findscu, "MOST_ANSWERS", FEWER)
 
 
 @pytest.fixture
@@ -296,7 +304,7 @@ def kinds(found: list[Found]) -> list[Kind | None]:
 @pytest.mark.parametrize(
     ("endless", "words"),
     [
-        (f"query-{MOST_ANSWERS + 1}-0", f"more than {MOST_ANSWERS} answers"),
+        (f"query-{FEWER + 1}-0", f"more than {FEWER} answers"),
         (f"query-1-{MOST_BYTES + 1}", f"more than {MOST_BYTES} bytes"),
     ],
     ids=["number", "bytes"],
@@ -310,8 +318,12 @@ def test_answers_without_end_are_a_failure_of_their_query_that_names_the_limit(a
     assert calls == [f"query-0-0-good-first {endless} query-0-0-good-last", "query-0-0-good-last"]
 
 
+def test_the_limits_are_those_of_the_promise():
+    assert (MOST_ANSWERS, MOST_BYTES) == (100_000, 64 * MIB)
+
+
 def test_what_stays_below_the_limits_is_taken(asks):
-    found = asks(f"query-{MOST_ANSWERS}-9-good", f"query-1-{MOST_BYTES}-good", "query-2-9-good", most_read=0)
+    found = asks(f"query-{FEWER}-9-good", f"query-1-{MOST_BYTES}-good", "query-2-9-good", most_read=0)
     assert kinds(found) == [None] * 3
 
 
@@ -323,7 +335,7 @@ def test_many_queries_without_end_end_the_call(asks, tmp_path):
 
 
 def test_who_wants_few_answers_gets_them_of_a_query_without_end(asks):
-    [found] = asks(f"query-{MOST_ANSWERS + 1}-9", most_read=2)
+    [found] = asks(f"query-{FEWER + 1}-9", most_read=2)
     assert (found.failure, len(found.answers)) == (None, 2)
 
 
