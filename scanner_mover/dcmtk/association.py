@@ -50,6 +50,8 @@ def output_lines(settings: Settings, run: Run) -> list[str]:
 
 def why_unanswered(run: Run) -> Failure:
     """Why RUN ended without a final status."""
-    if run.ended is None:
-        return failure.of_lines(run.err + run.out)
-    return Failure(Kind.LIMIT if run.ended.why is Why.LIMIT else Kind.STALLED, run.ended.text)
+    if run.ended is not None:
+        return Failure(Kind.LIMIT if run.ended.why is Why.LIMIT else Kind.STALLED, run.ended.text)
+    if run.exit_status < 0:
+        return Failure(Kind.INTERRUPTED, f"DCMTK's tool crashed (signal {-run.exit_status})")
+    return failure.of_lines(run.err + run.out)

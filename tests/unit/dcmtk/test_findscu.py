@@ -244,6 +244,14 @@ def test_R11_the_arguments(plays, tmp_path, folder):
     assert {"-v", "--study", "-X"} <= set(arguments)
 
 
+def test_a_findscu_that_crashes_says_so(tmp_path, folder):
+    crashes = 'import os, sys\nprint("$dcmtk: findscu v3.6.7 $") if "--version" in sys.argv else os.abort()'
+    fake = fake_tool(tmp_path / "tools", "findscu", crashes)
+    [found] = find(Toolbox({"findscu": str(fake)}, {}), settings(), ["query"], str(folder), TAGS)
+    assert found.failure is not None
+    assert (found.failure.kind, found.failure.text) == (Kind.INTERRUPTED, "DCMTK's tool crashed (signal 6)")
+
+
 # Answers without end
 
 # For each query file whose name has ANSWERS-BYTES in it: so many answers, the last in a file of so many bytes (0: in
