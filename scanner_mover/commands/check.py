@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from rich.text import Text
 
 from scanner_mover import config
-from scanner_mover.commands import check_configuration, check_scanner, check_server
+from scanner_mover.commands import check_configuration, check_receiving, check_scanner, check_server
 from scanner_mover.commands.finding import Finding, Findings, Verdict, fix
+from scanner_mover.config import Settings
 from scanner_mover.display.terminal import show
 from scanner_mover.errors import ConfigurationError, ExitStatus, ScannerMoverError, reason
 from scanner_mover.site.folders import DataFolders, ServerFolders
@@ -56,11 +57,23 @@ def check(file: str, project: str, server: ServerFolders) -> Findings:
         lambda: check_server.disk(settings, folders),
         lambda: check_server.clock(server),
         lambda: check_server.passes(settings, server),
-        lambda: check_scanner.port(settings),
+        *_receiving(settings, folders),
         lambda: check_scanner.scanner(settings),
         check_scanner.sending,
     ]
     yield from _all(checks)
+
+
+def _receiving(settings: Settings, folders: DataFolders) -> list[Callable[[], Findings]]:
+    """The checks of what receives images: we, or another program."""
+    if not settings.receive:
+        return [lambda: check_scanner.other_receiver(settings)]
+    return [
+        lambda: check_receiving.port(settings, folders),
+        check_receiving.rules,
+        check_receiving.own_name,
+        lambda: check_receiving.trial(settings),
+    ]
 
 
 def _all(checks: list[Callable[[], Findings]]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""`status --check`: DCMTK's tools, the port that receives, and the scanner."""
+"""`status --check`: DCMTK's tools, another program that receives, and the scanner."""
 
 import os
 import shlex
@@ -24,7 +24,6 @@ _ECHOSCU = "echoscu"
 _TLS_TOOLS = ("findscu", "movescu", _ECHOSCU)
 # A study that no scanner has: below the root that UUIDs have (DICOM PS3.5 section B.2), for the UUID of zeros.
 _NO_STUDY = "2.25.0"
-_FIRST_FREE_PORT = 1024
 # A scanner that serves one association at a time may need a moment before it takes the next one.
 _RETRIES = 3
 
@@ -49,11 +48,8 @@ def tools(settings: Settings) -> Findings:
     yield ok(f"data dictionary {used or 'of the DCMTK package'}")
 
 
-def port(settings: Settings) -> Findings:
-    """The port on which images arrive: free for us with `receive`, otherwise another program listens on it."""
-    if settings.receive:
-        yield _free_port(settings.receive_port or 0)
-        return
+def other_receiver(settings: Settings) -> Findings:
+    """Whether another program listens on the port on which images arrive."""
     given = receiving(settings.file, settings.project)
     if given is None or given.receive_port is None:
         yield not_tested("whether another program receives: DICOMPORT is not given")
@@ -64,21 +60,6 @@ def port(settings: Settings) -> Findings:
             yield ok(f"a program listens on DICOMPORT {given.receive_port}")
         else:
             yield fix(f"nothing listens on DICOMPORT {given.receive_port}: start the storage SCP, or set receive")
-
-
-def _free_port(number: int) -> Finding:
-    if number < _FIRST_FREE_PORT and os.geteuid() != 0:
-        return fix(
-            f"DICOMPORT {number}: DCMTK's tools open ports below {_FIRST_FREE_PORT} for root only; "
-            "listen above and send the port on, see the README"
-        )
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", number))
-        except OSError:
-            return fix(f"another program listens on DICOMPORT {number}: stop it, or unset receive")
-    return ok(f"DICOMPORT {number} is free for us")
 
 
 def scanner(settings: Settings) -> Findings:

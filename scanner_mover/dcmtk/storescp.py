@@ -163,6 +163,11 @@ class Listener:
             self._on_denied(found[1])
 
 
+def is_receiving(is_wanted: Callable[[str], bool]) -> bool:
+    """Whether a storescp of our user has an argument that IS_WANTED."""
+    return bool(processes.with_argument(NAME, is_wanted))
+
+
 def end_left_over(folders: Collection[str], is_wanted: Callable[[str], bool]) -> frozenset[str]:
     """End each storescp of our user that has an argument that IS_WANTED: a kill -9 of ours left it.
 
