@@ -8,7 +8,7 @@ import stat
 from scanner_mover.commands.check_configuration import receiving
 from scanner_mover.commands.finding import Finding, Findings, fix, not_tested, ok
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import tls
+from scanner_mover.dcmtk import dcmsend, storescp, tls
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
 from scanner_mover.dcmtk.echoscu import echo
 from scanner_mover.dcmtk.tool import TOOLS, Toolbox, find_tools, version
@@ -21,7 +21,7 @@ from scanner_mover.scanner.retry import with_retries
 from scanner_mover.scanner.scratch import scratch_folder
 
 _ECHOSCU = "echoscu"
-_TLS_TOOLS = ("findscu", "movescu", _ECHOSCU)
+_TLS_TOOLS = ("findscu", "movescu", _ECHOSCU, storescp.NAME)
 # A study that no scanner has: below the root that UUIDs have (DICOM PS3.5 section B.2), for the UUID of zeros.
 _NO_STUDY = "2.25.0"
 # A scanner that serves one association at a time may need a moment before it takes the next one.
@@ -30,7 +30,7 @@ _RETRIES = 3
 
 def tools(settings: Settings) -> Findings:
     """Each tool with its version, and the data dictionary. Raises UnusableError without a dictionary."""
-    for name in (*TOOLS, _ECHOSCU):
+    for name in (*TOOLS, _ECHOSCU, *([storescp.NAME, dcmsend.NAME] if settings.receive else [])):
         try:
             found = find_tools([name])
             number = ".".join(str(part) for part in version(found, name))

@@ -22,7 +22,7 @@ from tests.support.receiver import StorescpReceiver
 from tests.support.scripted import Script, ScriptedScanner
 from tests.support.site import BIN, Site, held_by_flock
 
-TOOLS = ("findscu", "movescu", "dump2dcm", "dcmdump", "echoscu")
+TOOLS = ("findscu", "movescu", "dump2dcm", "dcmdump", "echoscu", "storescp", "dcmsend")
 NOBODY = pwd.getpwnam("nobody")
 
 
@@ -211,7 +211,7 @@ def test_two_projects_on_one_port_are_named(site, receive):
 # DCMTK
 
 
-@pytest.mark.parametrize("missing", ["movescu", "dcmdump", "echoscu"])
+@pytest.mark.parametrize("missing", ["movescu", "dcmdump", "echoscu", "storescp"])
 def test_a_missing_tool_is_named_with_what_to_install(site, missing, tmp_path):
     folder = tmp_path / "bin"
     folder.mkdir()

@@ -116,5 +116,5 @@ class TestTrial:
     def test_a_storescp_that_does_not_listen(self, tmp_path, monkeypatch):
         fake = fake_tool(tmp_path / "tools", "storescp", "import sys; sys.exit(1)")
         monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{path_without_ours()}")
-        with pytest.raises(UnusableError, match="^storescp cannot receive here: storescp does not listen"):
+        with pytest.raises(UnusableError, match=r"^storescp cannot receive here: storescp does not listen"):
             list(check_receiving.trial(settings(4006)))
