@@ -1,4 +1,4 @@
-"""Time that no one can set: the kernel's monotonic clock, comparable between processes until the next boot."""
+"""The clock that nobody can set: the kernel's monotonic one, which all processes share until the next boot."""
 
 import time
 
@@ -6,7 +6,7 @@ from scanner_mover.moment import Moment
 
 
 def now() -> Moment:
-    """The present moment."""
+    """The present moment; its boot is empty where the kernel does not say which one it is."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot = file.read().strip()

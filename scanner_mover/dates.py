@@ -1,4 +1,4 @@
-"""Dates as people say them, as the date ranges of a C-FIND (DICOM PS3.4 section C.2.2.2.5)."""
+"""Turns dates as people write them into what a C-FIND matches (DICOM PS3.4 section C.2.2.2.5)."""
 
 import datetime
 import re
@@ -9,11 +9,10 @@ _RANGE = re.compile(rf"({_ONE})?-({_ONE})?")
 
 
 def date_range(text: str, today: datetime.date) -> str:
-    """TEXT as a value of VR DA for matching: `20260131`, or a range `20260101-20260131` that may be open.
+    """TEXT as a value of VR DA: `20260131`, or a range `20260101-20260131`, either end of which may be missing.
 
-    Takes `today`, `yesterday`, `7d` (the last seven days and today), `2026-01-31`, and ranges of two dates.
-
-    Raises ValueError for anything else, and for a day that does not exist.
+    TEXT is `today`, `yesterday`, `7d` (today and the seven days before), `2026-01-31`, `20260131`, or a range of two
+    dates. Raises ValueError for anything else, and for a day that does not exist.
     """
     if text == "today":
         return _dicom(today)
@@ -25,7 +24,7 @@ def date_range(text: str, today: datetime.date) -> str:
         return _dicom(_date(text))
     span = _RANGE.fullmatch(text)
     if span is None or not (span[1] or span[2]):
-        raise ValueError(f"{text!r} is no date: say today, yesterday, 7d, 2026-01-31 or 20260101-20260131")
+        raise ValueError(f"{text!r} is no date: write today, yesterday, 7d, 2026-01-31 or 20260101-20260131")
     first, last = (_date(one) if one else None for one in span.groups())
     if first and last and first > last:
         raise ValueError(f"{text!r} ends before it begins")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 class ExitStatus(enum.IntEnum):
-    """What the process ends with; 128 + n, after signal n, stands beside these."""
+    """What the process ends with. After signal n it is 128 + n instead."""
 
     OK = 0
     LOCK_HELD = 1
@@ -84,7 +84,7 @@ class LockHeldError(ScannerMoverError):
 
 
 class Ended(BaseException):
-    """A signal asked us to end (R27). Like KeyboardInterrupt no error, so that no handler of errors swallows it."""
+    """A signal asked us to end (R27). It is no Exception, as KeyboardInterrupt is none, so that no handler takes it."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)

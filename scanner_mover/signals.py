@@ -16,22 +16,22 @@ _over = True
 def _end(number: int, frame: FrameType | None) -> None:
     global _asked
     if _asked or _over:
-        return  # we are on our way out, and what is being cleaned up must not be torn
+        return  # we are ending already, and the clean-up must not be cut short
     _asked = number
     if not _deferring:
         raise Ended(number)
 
 
 def before_install() -> None:
-    """Until `install` was called, Ctrl-C ends the process without a traceback, in the middle of an import too."""
+    """Until `install` is called, Ctrl-C ends the process without a traceback, in the middle of an import too."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def install(on_hangup: Callable[[], None] | None = None) -> None:
-    """Make the first ending signal raise `Ended`; one that our parent told us to ignore (`nohup`) stays ignored.
+    """From now on the first of the ending signals raises `Ended` in the main thread.
 
-    With ON_HANGUP, SIGHUP does not end us but calls it.
+    A signal that our parent told us to ignore (`nohup`) stays ignored. With ON_HANGUP, SIGHUP calls it instead.
     """
     global _asked, _over
     _asked, _over = 0, False
@@ -50,7 +50,7 @@ def before_exec() -> None:
 
 
 def over() -> None:
-    """From here on, where only the exit status is left to be given, signals change nothing any more."""
+    """From now on signals change nothing any more: only the exit status is left to give."""
     global _over
     _over = True
 
@@ -58,7 +58,7 @@ def over() -> None:
 def check() -> None:
     """Raise `Ended` if we were asked to end.
 
-    Python swallows an exception that is raised in some callbacks of its own; a signal is not lost with it.
+    Python swallows an exception that is raised in some of its callbacks, and the signal would be lost with it.
     """
     if _asked and not _deferring:
         raise Ended(_asked)
@@ -66,9 +66,9 @@ def check() -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Within it a signal is only noted; `Ended` is raised at its end.
+    """While the `with` lasts, a signal is only noted. `Ended` is raised at its end.
 
-    For the few steps that must not be torn: between a fork and having hold of the child, a clean-up.
+    For the few steps that must not be cut short: from a fork until the child is known, and a clean-up.
     """
     global _deferring
     asked = _asked

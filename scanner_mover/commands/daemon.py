@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 
 from scanner_mover import signals
 from scanner_mover.arguments import MoveOptions
@@ -44,7 +45,7 @@ class _Daemon:
         self._installed = installed.fingerprint()
         self._failed_start: installed.Fingerprint | None = None
         self._last_try = 0.0
-        self._told: str | None = None
+        self._reported: frozenset[str] = frozenset()
 
     def run(self, every_seconds: float) -> int:
         try:
@@ -73,26 +74,27 @@ class _Daemon:
             log.reopen()
 
     def _make_pass(self) -> None:
-        trouble = None
+        """Make a pass, whatever becomes of it. What is wrong in each pass is said when it begins, as a pass does."""
+        self._logs.clear()
+        wrong: dict[str, Callable[[], object]] = {}
         try:
-            self._logs.clear()
             with contextlib.suppress(LockHeldError):  # cron's pass is at work
                 make_pass(self._options, self._program, self._logs.append)
         except ScannerMoverError as error:
-            trouble = str(error)
-            if trouble != self._told:
-                output.say(trouble)
+            text = str(error)
+            wrong[text] = lambda: output.say(text)
         except Exception as error:
             # The next pass may do better: it begins with nothing but the files.
-            trouble = f"{type(error).__name__}: {error}"
-            if trouble != self._told:
-                internal_error(error, lambda: self._log_path)
+            kept = error
+            wrong[f"{type(error).__name__}: {error}"] = lambda: internal_error(kept, lambda: self._log_path)
         failure = output.failed()
         if failure is not None:
-            trouble = trouble or failure
-            if failure != self._told:
-                output.say(f"standard output cannot be written: {failure}")
-        self._told = trouble
+            line = f"standard output cannot be written: {failure}"
+            wrong[line] = lambda: output.say(line)
+        for text_of_it, report in wrong.items():
+            if text_of_it not in self._reported:
+                report()
+        self._reported = frozenset(wrong)
 
     def _renew(self) -> None:
         """Where another version was installed, put it into our place, once it starts: pip may still be at work."""

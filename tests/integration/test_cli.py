@@ -176,13 +176,27 @@ def test_R4_a_configuration_that_cannot_be_used_is_3_and_one_line(site, how):
     assert site.tree("data") == before
 
 
-def test_R4_a_mistyped_site_is_3(site):
+@pytest.mark.parametrize("there", [False, True])
+def test_R4_a_mistyped_site_is_3_and_leaves_nothing_behind(site, there):
+    if there:
+        assert site.move().returncode == 0
+    before = site.tree()
+    for _ in range(2):
+        done = site.move("LAV")
+        assert (done.returncode, done.stdout) == (3, "")
+        assert done.stderr == (
+            f"scanner-mover: {site.config_file}: SITES.LAV is missing; "
+            "there are no projects in it: leave PROJECT out for the keys at its top\n"
+        )
+    assert site.mover("LAV", program="moveFromScanner.sh").returncode == 3
+    assert site.tree() == before
+
+
+def test_R4_a_mistyped_site_is_told_the_ones_that_there_are(site):
+    site.config(SITES={"LAB": site.keys, "PCGC": site.keys})
     done = site.move("LAV")
-    assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr == (
-        f"scanner-mover: {site.config_file}: SITES.LAV is missing; "
-        "there are no projects in it: leave PROJECT out for the keys at its top\n"
-    )
+    assert done.returncode == 3
+    assert done.stderr.endswith("SITES.LAV is missing; did you mean LAB? the projects are: LAB, PCGC\n")
 
 
 def test_R4_to_receive_without_a_port_is_3(site):

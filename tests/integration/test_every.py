@@ -259,6 +259,22 @@ def test_a_signal_ends_it_while_the_scanner_is_silent(tmp_path):
         wait_until(lambda: processes_of(site) == [], 5)
 
 
+def test_a_pass_that_was_ended_on_purpose_has_not_failed(tmp_path):
+    """`status` and the metrics would alarm somebody at each restart of the service."""
+    with ScriptedScanner() as scanner:
+        site = Site(tmp_path, scanner_port=scanner.port)
+        site.request(uid())
+        assert site.move().returncode == 0
+        scanner.script.find_silence = 600
+        asked = len(scanner.asked)
+        with site.moving("--every", "1") as process:
+            wait_until(lambda: len(scanner.asked) > asked)
+            assert ended(process, signal.SIGTERM) == 0
+            assert process.stderr.read() == ""
+    assert last_status(site) == 0
+    assert "exit status 0" in site.mover("status").stdout
+
+
 def test_a_signal_during_the_start_ends_it_with_0_or_by_the_signal(tmp_path):
     """However early it comes: no traceback, and nothing is left."""
     for milliseconds in (0, 30, 60, 90, 120, 150):

@@ -78,7 +78,7 @@ def test_yesterday_knows_the_calendar(today, yesterday):
     ],
 )
 def test_what_is_no_date_is_refused_and_the_forms_are_named(said):
-    with pytest.raises(ValueError, match="is no date: say today, yesterday, 7d, 2026-01-31 or 20260101-20260131"):
+    with pytest.raises(ValueError, match="is no date: write today, yesterday, 7d, 2026-01-31 or 20260101-20260131"):
         date_range(said, TODAY)
 
 

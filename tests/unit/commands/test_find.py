@@ -2,8 +2,8 @@
 
 import pytest
 
-from scanner_mover.arguments import FindOptions
-from scanner_mover.arguments import Level as Named
+from scanner_mover.arguments_by_hand import FindOptions
+from scanner_mover.arguments_by_hand import Level as Named
 from scanner_mover.commands.find import _check, _not_matching, _wanted
 from scanner_mover.errors import UsageError
 from scanner_mover.failures import Level
