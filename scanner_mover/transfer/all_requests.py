@@ -135,8 +135,9 @@ def _steps(job: Job, tools: Toolbox, uids: Sequence[str], findings: Findings) ->
     cache.save(os.path.join(job.scratch_folder, f"mpps.{os.urandom(4).hex()}.json"))
     findings.faults += map(fault, found.faults)
     if len(uids) == len(job.requests):
-        for path in job.not_yet_reported("mpps", found.unreadable):
-            job.log(f"{path} cannot be read as an MPPS file and names none of the requested studies")
+        unreadable = job.not_yet_reported("mpps", found.unreadable)
+        for line in mpps.unreadable_lines(job.folders.scanner, unreadable):
+            job.log(line)
     return dict(found.steps)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scanner_mover.site.state import VERSION, State
-from scanner_mover.transfer.history import from_json
+from scanner_mover.transfer.history import study_from_json
 from tests.support import objects
 from tests.support.site import Site
 
@@ -29,9 +29,14 @@ BROKEN: list[bytes] = [
     json.dumps({"version": str(VERSION)}).encode(),
 ]
 WRONG: list[dict[str, Any]] = [
-    {"last_pass": 5, "fault": [], "noted": {}, "requests": []},
-    {"last_pass": {"started": 5, "seconds": "x", "exit_status": []}, "noted": [1, None], "scanner_down": "yes"},
-    {"failed_pulls": "many", "images_received": [], "project": 5},
+    {"last_pass": 5, "faults": {}, "reported": [], "requests": [], "events": 5},
+    {
+        "last_pass": {"started": 5, "seconds": "x", "exit_status": []},
+        "reported": {"mpps": [1, None]},
+        "faults": [5, {"text": 5}],
+        "scanner_down": "yes",
+    },
+    {"failed_pulls": "many", "images_received": [], "moves_sent": 1e300, "project": 5, "sick": [], "events": [5]},
 ]
 
 
@@ -49,11 +54,11 @@ def test_it_says_what_the_last_pass_was(tmp_path):
     assert site.move().returncode == 5
     state = site.state()
     assert (state["project"], state["last_pass"]["exit_status"], state["scanner_down"]) == ("LAB", 5, True)
-    assert str(site.scanner_port) in state["fault"]
+    assert [str(site.scanner_port) in fault["text"] for fault in state["faults"]] == [True]
     (site.data / "active-scans" / STUDY).unlink()
     assert site.move().returncode == 0
     state = site.state()
-    assert (state["last_pass"]["exit_status"], state["scanner_down"], state["fault"]) == (0, False, None)
+    assert (state["last_pass"]["exit_status"], state["scanner_down"], state["faults"]) == (0, False, [])
     assert state["requests"] == {}
 
 
@@ -88,7 +93,7 @@ def test_with_a_broken_memory_of_a_study_the_pass_goes_on_and_says_so(tmp_path):
     site.request(STUDY)
     assert site.move().returncode == 5
     assert any(str(site.state_file) in message and STUDY in message for message in site.messages())
-    assert from_json(site.state()["requests"][STUDY]) is not None
+    assert study_from_json(site.state()["requests"][STUDY]) is not None
 
 
 def test_a_lost_one_is_no_fault(tmp_path):
