@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scanner_mover import config
 from scanner_mover.arguments import MoveOptions, StatusOptions
 from scanner_mover.commands.error_handler import command
+from scanner_mover.display.output import limit_waiting
 from scanner_mover.site.folders import ServerFolders, find_server_dir
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def _run(options: "Options", program: str) -> int:
         case MoveOptions():
             from scanner_mover.commands import move
 
+            limit_waiting()
             if os.geteuid() == 0 and sys.stderr.isatty():
                 from scanner_mover.commands import wrong_user
 

@@ -13,53 +13,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from scanner_mover.display.stream import Stream
 from scanner_mover.errors import ExitStatus, UnusableError, reason, worst
 from scanner_mover.text import printable
 
-# A pipe that somebody else set to return at once (O_NONBLOCK) may be full for a moment.
-_LONGEST_WAIT_SECONDS = 30
-_NEW_LINE = 0x0A
-
-
-class _Stream(io.FileIO):
-    """Standard output or error. After the first failure, kept in `failure`, what is written is thrown away."""
-
-    def __init__(self, descriptor: int, *, is_closed: bool) -> None:
-        super().__init__(descriptor, "w", closefd=False)
-        self.failure: str | None = None
-        self.given_up = False
-        self._is_closed = is_closed
-        self._in_a_line = False
-        self._line_is_torn = False
-
-    def write(self, data: Any, /) -> int:
-        """Write DATA or throw it away; gives its length, or how much of it was written."""
-        if self._is_closed:
-            self.failure = "it is closed"
-        if self.failure is not None or self.given_up:
-            return len(data)
-        try:
-            if self._line_is_torn:
-                self._write_some(b"\n")
-                self._line_is_torn = False
-            return self._write_some(data)
-        except OSError as error:
-            self.failure = reason(error)
-            return len(data)
-
-    def renew(self) -> None:
-        """Try again from the next write on; what comes then begins a line of its own."""
-        self._line_is_torn = self._in_a_line
-        self.failure = None
-
-    def _write_some(self, data: Any) -> int:
-        while (written := super().write(data)) is None:
-            import select  # few passes need it
-
-            if not select.select([], [self], [], _LONGEST_WAIT_SECONDS)[1]:
-                raise TimeoutError(f"nobody read it for {_LONGEST_WAIT_SECONDS} seconds")
-        self._in_a_line = data[written - 1] != _NEW_LINE
-        return written
+# For how long a pass, which holds the lock, waits for who reads what it prints.
+_LONGEST_WAIT_OF_A_PASS_SECONDS = 30
 
 
 def keep_standard_streams() -> None:
@@ -76,7 +35,7 @@ def keep_standard_streams() -> None:
             closed.append(number)
     streams = [
         io.TextIOWrapper(
-            io.BufferedWriter(_Stream(number, is_closed=number in closed)),
+            io.BufferedWriter(Stream(number, is_closed=number in closed)),
             encoding="utf-8",
             errors="backslashreplace",
             line_buffering=number == 2 or os.isatty(number),
@@ -84,6 +43,13 @@ def keep_standard_streams() -> None:
         for number in (1, 2)
     ]
     sys.stdout, sys.stderr = streams
+
+
+def limit_waiting() -> None:
+    """From now on a reader that does not read is waited for during half a minute, no longer: for a pass."""
+    for stream in (_raw(sys.stdout), _raw(sys.stderr)):
+        if stream is not None:
+            stream.most_seconds = _LONGEST_WAIT_OF_A_PASS_SECONDS
 
 
 def say(text: str) -> None:
@@ -148,9 +114,9 @@ def give_up(stream: TextIO) -> None:
         raw.given_up = True
 
 
-def _raw(stream: object) -> _Stream | None:
+def _raw(stream: object) -> Stream | None:
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
-    return raw if isinstance(raw, _Stream) else None
+    return raw if isinstance(raw, Stream) else None
 
 
 def _replace(path: str, text: str) -> None:

@@ -1,0 +1,63 @@
+"""Standard output or error as a stream that never raises, and that can stop waiting for its reader. A plain module."""
+
+import io
+from typing import Any
+
+from scanner_mover.errors import reason
+
+_NEW_LINE = 0x0A
+# So many bytes a pipe takes without waiting once it is writable at all (pipe(7)).
+_PIPE_BUF = 4096
+
+
+class Stream(io.FileIO):
+    """Writes to a file descriptor that stays open. After the first failure what is written is thrown away.
+
+    `failure` says why, until `renew`. `given_up` throws everything away without a failure. A reader that does not read
+    is waited for as long as it takes; with `most_seconds` no longer than that for each write.
+    """
+
+    def __init__(self, descriptor: int, *, is_closed: bool) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.failure: str | None = None
+        self.given_up = False
+        self.most_seconds: float | None = None
+        self._is_closed = is_closed
+        self._in_a_line = False
+        self._line_is_torn = False
+
+    def write(self, data: Any, /) -> int:
+        """Write DATA or throw it away; gives its length, or how much of it was written."""
+        if self._is_closed:
+            self.failure = "it is closed"
+        if self.failure is not None or self.given_up:
+            return len(data)
+        try:
+            if self._line_is_torn:
+                self._write_some(b"\n")
+                self._line_is_torn = False
+            return self._write_some(data)
+        except OSError as error:
+            self.failure = reason(error)
+            return len(data)
+
+    def renew(self) -> None:
+        """Try again from the next write on; what comes then begins a line of its own."""
+        self._line_is_torn = self._in_a_line
+        self.failure = None
+
+    def _write_some(self, data: Any) -> int:
+        if self.most_seconds is not None:
+            data = memoryview(data)[:_PIPE_BUF]
+            self._wait()
+        # None: it cannot be written now, and somebody set it to say so (O_NONBLOCK).
+        while (written := super().write(data)) is None:
+            self._wait()
+        self._in_a_line = data[written - 1] != _NEW_LINE
+        return written
+
+    def _wait(self) -> None:
+        import select  # a pass that prints nothing does not need it
+
+        if not select.select([], [self], [], self.most_seconds)[1]:
+            raise TimeoutError(f"nobody read it for {self.most_seconds:g} seconds")
