@@ -30,15 +30,15 @@ def members(group: int) -> list[Process]:
 
 
 def with_argument(program: str, is_wanted: Callable[[str], bool]) -> list[Process]:
-    """Our own user's processes that run PROGRAM (a base name) with an argument that IS_WANTED."""
+    """Our own user's processes that run PROGRAM (a base name), or a wrapper of it, with an argument that IS_WANTED."""
     found = []
     for pid in _pids():
         with contextlib.suppress(OSError):
             if os.stat(f"/proc/{pid}").st_uid != os.geteuid():
                 continue
             with open(f"/proc/{pid}/cmdline", "rb") as file:
-                name, *arguments = os.fsdecode(file.read()).split("\0")
-            if os.path.basename(name) == program and any(map(is_wanted, arguments)):
+                words = os.fsdecode(file.read()).split("\0")
+            if any(os.path.basename(word) == program for word in words) and any(map(is_wanted, words)):
                 process = _look(pid)
                 found += [process] if process is not None else []
     return found

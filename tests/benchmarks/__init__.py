@@ -8,7 +8,7 @@ program stops with what went wrong.
 | `start` | a pass with nothing to do |
 | `asking` | a pass over 200 requests of which everything is here |
 | `growth` | the same over 10, 100 and 1,000 requests, with many MPPS files; memory; `status` |
-| `pulling` | receiving one large series, and many small ones |
+| `retrieving` | receiving one large series, a very large one, and many small ones |
 | `daemon` | `move --every` while nothing is requested |
 | `day` | a simulated day: C-MOVEs for what can never come, images sent twice, lines told |
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from tests.benchmarks import asking, daemon, day, growth, machine, pulling, start
+from tests.benchmarks import asking, daemon, day, growth, machine, retrieving, start
 from tests.benchmarks.data import Lab
 from tests.benchmarks.harness import NotTheSameWorkError, Row, table
 from tests.support.site import path_without_ours
@@ -20,11 +20,12 @@ _GROUPS: dict[str, Callable[[Lab], list[Row]]] = {
     "start": start.rows,
     "asking": asking.rows,
     "growth": growth.rows,
-    "series": pulling.rows_of_one_series,
-    "small": pulling.rows_of_small_series,
+    "series": retrieving.rows_of_one_series,
+    "many": retrieving.rows_of_many_images,
+    "small": retrieving.rows_of_small_series,
     "daemon": daemon.rows,
     "day": day.rows,
-    "small-orthanc": pulling.rows_of_small_series_of_orthanc,
+    "small-orthanc": retrieving.rows_of_small_series_of_orthanc,
 }
 # One says much the same as `small`, and both take many minutes.
 _ONLY_WHEN_NAMED = {"small-orthanc", "day"}

@@ -290,7 +290,7 @@ def storescps(scenario: Scenario) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            arguments = process.joinpath("cmdline").read_bytes().split(b"\0")
-            if arguments[0].endswith(b"storescp") and os.fsencode(scenario.site.data) in b" ".join(arguments):
+            words = process.joinpath("cmdline").read_bytes()
+            if b"storescp\0" in words and os.fsencode(scenario.site.data) in words:
                 found.append(int(process.name))
     return found

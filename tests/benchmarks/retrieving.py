@@ -1,21 +1,33 @@
-"""Receiving one large series, and 50 small ones, against raw movescu into an empty folder."""
+"""Receiving one large series, and many small ones, against the raw tools into an empty folder."""
 
 import os
+import shlex
+import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.benchmarks.data import AE_TITLE, Lab, Scanner, Study, a_pass, query_files, raw_environment, study
-from tests.benchmarks.harness import Ran, Row, cpu, in_turn, must, run, wall
+from tests.benchmarks.harness import Ran, Row, Sample, cpu, in_turn, must, run, wall
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.orthanc import Orthanc
 from tests.support.ports import free_port, is_listening
 from tests.support.site import Site, wait_until
 
 _IMAGES = 300
+_MANY_IMAGES = 2000
 _ROWS = 256
 # 14 s each: two tell enough.
 _ROUNDS_AS_IT_COMES = 2
+# Starts a storescp, waits until it listens, has each query file sent by a movescu of its own, and ends it.
+_STORESCP = """
+set -e
+storescp --fork +xa -pm +B +uf -dhl -od {folder} {port} &
+until grep -q ":{port:04X} 00000000:0000 0A" /proc/net/tcp; do sleep 0.01; done
+for query in {queries}; do movescu -S {names} -aem {ae_title} {address} "$query"; done
+kill $!
+wait $! || true
+"""
 
 
 class _Bench:
@@ -46,6 +58,7 @@ class _Bench:
         self._check((site.data / "site" / "raw").rglob("*"))
         where = site.requests_in("finished-scans" if ended else "active-scans")
         must(where == [self._held.uid], f"the request is not where it should be: {site.log()[-2000:]}")
+        shutil.rmtree(site.root)
         return ran
 
     def raw(self, *, tcp_nodelay: bool = True) -> Ran:
@@ -55,6 +68,23 @@ class _Bench:
         receive = ["-aem", AE_TITLE, "+P", str(self._port), "-od", str(folder)]
         ran = run(["movescu", "-S", *self._names(), *receive, *self._address(), *self._queries], variables)
         self._check(folder.iterdir())
+        shutil.rmtree(folder)
+        return ran
+
+    def raw_storescp(self) -> Ran:
+        """One storescp with our options, and one movescu for each query file."""
+        folder = self._empty_folder()
+        script = _STORESCP.format(
+            folder=shlex.quote(str(folder)),
+            port=self._port,
+            queries=shlex.join(self._queries),
+            names=shlex.join(self._names()),
+            ae_title=AE_TITLE,
+            address=shlex.join(self._address()),
+        )
+        ran = run(["bash", "-c", script], self._variables)
+        self._check(folder.iterdir())
+        shutil.rmtree(folder)
         return ran
 
     def pynetdicom(self) -> Ran:
@@ -65,6 +95,7 @@ class _Bench:
         program = [sys.executable, "-m", "pynetdicom", "movescu", "-S"]
         ran = run([*program, *self._names(), *receive, *query, *self._address()], self._variables_as_it_comes)
         self._check(folder.iterdir())
+        shutil.rmtree(folder)
         return ran
 
     def _names(self) -> list[str]:
@@ -94,10 +125,14 @@ class _Bench:
         must(smallest >= least, f"an image that came has {smallest} bytes, not {least}")
 
 
-def rows_of_one_series(lab: Lab) -> list[Row]:
+def _large_series(lab: Lab, images: int) -> Study:
+    """One series of so many images of 131 KB."""
     pixels = (bytes(range(256)) * (2 * _ROWS * _ROWS // 256))[: 2 * _ROWS * _ROWS]
-    held = study(lab.folder("studies"), 1, _IMAGES, Rows=_ROWS, Columns=_ROWS, PixelData=pixels)
-    bench = _Bench(lab, Dcmqrscp, held)
+    return study(lab.folder("studies"), 1, images, Rows=_ROWS, Columns=_ROWS, PixelData=pixels)
+
+
+def rows_of_one_series(lab: Lab) -> list[Row]:
+    bench = _Bench(lab, Dcmqrscp, _large_series(lab, _IMAGES))
     bench.raw()
     ran = in_turn(
         lab.rounds,
@@ -105,37 +140,62 @@ def rows_of_one_series(lab: Lab) -> list[Row]:
             "closed": lambda: bench.ours(ended=True),
             "raw": bench.raw,
             "ours": lambda: bench.ours(ended=False),
+            "storescp": bench.raw_storescp,
             "pynetdicom": bench.pynetdicom,
         },
     )
     slow = in_turn(min(lab.rounds, _ROUNDS_AS_IT_COMES), {"raw": lambda: bench.raw(tcp_nodelay=False)})
     bench.scanner.stop()
-    ours, raw = wall(ran["ours"]), wall(ran["raw"])
+    ours, faster = wall(ran["ours"]), _faster(ran["raw"], ran["storescp"])
+    raw = "the faster of raw movescu +P and raw storescp + movescu, TCP_NODELAY=1"
     what = f"1 series of {_IMAGES} images of 131 KB, dcmqrscp"
     return [
-        Row("series", f"{what}: pulled and filed", ours, "raw movescu +P, TCP_NODELAY=1", raw, 1.25),
-        Row("series", f"{what}: and closed", wall(ran["closed"]), "raw movescu +P, TCP_NODELAY=1", raw),
+        Row("series", f"{what}: retrieved and filed", ours, raw, faster, 1.25),
+        Row("series", f"{what}: and closed", wall(ran["closed"]), raw, faster),
         Row("series", f"{what}: times faster", ours, "raw movescu +P as it comes", wall(slow["raw"]), 5, faster=True),
         Row("series", f"{what}: times faster", ours, "pynetdicom movescu", wall(ran["pynetdicom"]), 1, faster=True),
         Row("series", f"{what}: CPU with children", cpu(ran["ours"]), "raw movescu's CPU", cpu(ran["raw"])),
     ]
 
 
+def rows_of_many_images(lab: Lab) -> list[Row]:
+    """What each image costs in a series of 2,000, against one of 300."""
+    few, many = (_Bench(lab, Dcmqrscp, _large_series(lab, images)) for images in (_IMAGES, _MANY_IMAGES))
+    ran = in_turn(lab.rounds, {"many": lambda: many.ours(ended=False), "few": lambda: few.ours(ended=False)})
+    for bench in (few, many):
+        bench.scanner.stop()
+    each_of_many, each_of_few = _each(ran["many"], _MANY_IMAGES), _each(ran["few"], _IMAGES)
+    what = f"1 series of {_MANY_IMAGES} images of 131 KB, dcmqrscp: for each image"
+    return [Row("many", what, each_of_many, f"the same with {_IMAGES} images", each_of_few, 1.1)]
+
+
+def _faster(one: Sequence[Ran], other: Sequence[Ran]) -> Sample:
+    """The faster side in each round."""
+    return Sample(tuple(min(two.seconds for two in pair) for pair in zip(one, other, strict=True)))
+
+
+def _each(ran: Sequence[Ran], images: int) -> Sample:
+    """The milliseconds for each image."""
+    return Sample(tuple(one.seconds * 1000 / images for one in ran), "ms")
+
+
 def rows_of_small_series(lab: Lab) -> list[Row]:
-    return _rows_of_small_series(lab, Dcmqrscp)
+    return [*_rows_of_small_series(lab, Dcmqrscp, 20), *_rows_of_small_series(lab, Dcmqrscp, 50)]
 
 
 def rows_of_small_series_of_orthanc(lab: Lab) -> list[Row]:
-    return _rows_of_small_series(lab, Orthanc)
+    return _rows_of_small_series(lab, Orthanc, 50)
 
 
-def _rows_of_small_series(lab: Lab, kind: type[Scanner]) -> list[Row]:
-    bench = _Bench(lab, kind, study(lab.folder("studies"), 50, 5))
-    ran = in_turn(lab.rounds, {"ours": lambda: bench.ours(ended=False), "raw": bench.raw})
+def _rows_of_small_series(lab: Lab, kind: type[Scanner], series: int) -> list[Row]:
+    bench = _Bench(lab, kind, study(lab.folder("studies"), series, 5))
+    sides = {"ours": lambda: bench.ours(ended=False), "raw": bench.raw, "storescp": bench.raw_storescp}
+    ran = in_turn(lab.rounds, sides)
     bench.scanner.stop()
-    what = f"50 series of 5 images, {kind.__name__}"
-    ours, raw = ran["ours"], ran["raw"]
+    what = f"{series} series of 5 images, {kind.__name__}"
+    ours, raw, storescp = (ran[name] for name in sides)
     return [
-        Row("small", what, wall(ours), "raw movescu +P, 50 query files", wall(raw), 1.3),
+        Row("small", what, wall(ours), f"raw movescu +P, {series} query files", wall(raw), 0.3),
+        Row("small", what, wall(ours), "raw storescp --fork, a movescu for each series", wall(storescp), 1.5),
         Row("small", f"{what}: CPU with children", cpu(ours), "raw movescu's CPU", cpu(raw)),
     ]
