@@ -60,7 +60,7 @@ def test_the_source_distribution_holds_what_builds_and_tests_it(folder: Path) ->
         names = {name.removeprefix(f"{_NAME}/") for name in archive.getnames()}
     assert names >= _package_files() | {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO"}
     tops = {name.split("/")[0] for name in names if "/" in name}
-    assert tops == {"scanner_mover", "tests", "fixtures", "docker"}
+    assert tops == {"scanner_mover", "tests", "fixtures", "docker", ".ci", ".github"}
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
