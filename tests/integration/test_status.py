@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -108,7 +109,7 @@ def test_after_a_pass_it_says_what_the_pass_said(worked):
     (request,) = value["requests"]
     assert request.pop("age_seconds") >= 100
     waits_for = {name: request.pop(name) for name in ("waits_for", "next_try", "stuck")}
-    assert waits_for["stuck"] == []
+    assert waits_for == {"waits_for": "procedure", "next_try": None, "stuck": []}
     assert request == {
         "study": waiting,
         "outcome": "waiting",
@@ -134,7 +135,8 @@ def test_after_a_pass_it_says_what_the_pass_said(worked):
     assert 0 <= (datetime.datetime.now(datetime.UTC) - started).total_seconds() < 300
     table = site.mover("status", env={"COLUMNS": "200"}).stdout
     assert "3 of 3" in table
-    assert "1 series pulled, 3 images arrived" in table
+    assert "1 series retrieved, 3 images arrived" in table
+    assert re.search(rf"step {re.escape(waiting)}\S* \(IN PROGRESS\) still in progress", table)
 
 
 def test_metrics_after_a_pass(worked):
@@ -169,10 +171,69 @@ def test_failed_pulls_are_counted_and_the_error_is_shown(tmp_path):
         (request,) = value["requests"]
         assert request["error"]
         assert request["series"][0]["error"]
+        assert (found["moves_sent_total", ""], found["stuck_series", ""]) == (2, 0)
         scanner.script.move_status = None
+        # A person does not wait for the pause (R29).
+        site.move("--study", study)
         assert site.move().returncode == 0
         found = samples(site)
         assert (found["failed_pulls_total", ""], found["images_received_total", ""]) == (2, 2)
+        assert found["moves_sent_total", ""] == 3
+
+
+def test_R31_a_series_that_is_stuck_comes_first_with_the_time_of_the_next_try(tmp_path):
+    port = free_port()
+    study, other = sorted([uid(), uid()], reverse=True)
+    paths = [
+        path
+        for one in (study, other)
+        for path in mr_series(tmp_path / one, study_instance_uid=one, series_instance_uid=f"{one}.1", images=3)
+    ]
+    first = [path.name for path in paths if study in path.name][:1]
+    script = Script(send_only={f"{study}.1": first})
+    with ScriptedScanner(by_study(paths), {"MOVER": port}, script=script) as scanner:
+        site = Site(tmp_path / "site", scanner_port=scanner.port, receive_port=port, receive=True)
+        site.request(other, age_seconds=500)
+        site.request(study)
+        site.move()
+        # As after a third attempt that brought nothing: the next one is due later (R29).
+        state = site.state()
+        state["requests"][study]["series"][f"{study}.1"]["fruitless"] = 3
+        site.state_file.write_text(json.dumps(state))
+        assert site.move().returncode == 5
+        value = status(site)
+        stuck, waiting = value["requests"]
+        assert (stuck["study"], stuck["stuck"], stuck["waits_for"]) == (study, [f"{study}.1"], "images")
+        assert datetime.datetime.fromisoformat(stuck["next_try"]) > datetime.datetime.now(datetime.UTC)
+        assert (waiting["study"], waiting["stuck"], waiting["waits_for"]) == (other, [], "mpps")
+        found = samples(site)
+        assert found["stuck_series", ""] == 1
+        assert found["moves_sent_total", ""] == len(scanner.moves)
+        lines = site.mover("status").stdout.splitlines()
+        (line,) = (line for line in lines if line.startswith(study))
+        assert re.search(r"2 of 3 images missing, next try \d\d:\d\d, C-MOVE says Success but nothing arrives", line)
+        assert lines.index(line) == lines.index(next(one for one in lines if one.startswith(other))) - 1
+
+
+def test_R38_a_request_that_failed_is_listed_with_its_reason(tmp_path):
+    with ScriptedScanner() as scanner:
+        site = Site(tmp_path / "site", scanner_port=scanner.port)
+        study = uid()
+        site.request(study, age_seconds=200_000)
+        assert site.move().returncode in (0, 5)
+        # Twice over age, a minute apart on the monotonic clock (R24).
+        state = site.state()
+        boot, seconds = state["requests"][study]["over_age_since"]
+        state["requests"][study]["over_age_since"] = [boot, seconds - 61]
+        site.state_file.write_text(json.dumps(state))
+        assert site.move().returncode == 6
+        (failed,) = status(site)["failed_requests"]
+        assert failed["study"] == study
+        assert failed["reason"]
+        assert datetime.datetime.fromisoformat(failed["failed_at"]).tzinfo is not None
+        shown = site.mover("status").stdout
+        assert failed["reason"] in shown
+        assert samples(site)["failed_requests_total", ""] == 1
 
 
 def test_today_and_in_all(worked):

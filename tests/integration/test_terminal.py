@@ -156,7 +156,7 @@ def test_move_shows_progress_while_images_arrive_and_a_summary_at_the_end(slow, 
         shown = terminal.screen
         _assert_shows(shown, study)
         _assert_shows(shown, f"{study}.1")
-        assert "pulling" in shown
+        assert "retrieving" in shown
         terminal.until(lambda screen: "1 of 2" in screen and "6 of 6" in screen)
         assert "complete" in terminal.screen
         assert terminal.wait() == 0
@@ -164,7 +164,7 @@ def test_move_shows_progress_while_images_arrive_and_a_summary_at_the_end(slow, 
     counts = [int(found[1]) for frame in terminal.frames if (found := re.search(r"(\d) of 6", frame))]
     assert counts == sorted(counts)
     assert len(set(counts)) >= 4, counts
-    assert "pulling" not in terminal.screen
+    assert "retrieving" not in terminal.screen
     # The summary.
     assert "what became of each request" in terminal.screen
     _assert_shows(terminal.screen, study)
@@ -425,7 +425,7 @@ def test_show_completion_as_readme_says(tmp_path):
     ("typed", "offered"),
     [
         ("scanner-mover st", {"status"}),
-        ("scanner-mover ", {"move", "find", "status", "demo"}),
+        ("scanner-mover ", {"move", "find", "status", "init", "demo"}),
         ("scanner-mover move --dry", {"--dry-run"}),
         ("scanner-mover find --pat", {"--patient-id", "--patient-name"}),
     ],
