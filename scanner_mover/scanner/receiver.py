@@ -14,8 +14,8 @@ from scanner_mover.dcmtk import storescp
 from scanner_mover.dcmtk.storescp import Listener
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
+from scanner_mover.scanner.growth import Growth
 from scanner_mover.signals import deferred
-from scanner_mover.site import header
 from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.filing import Filed, need_place
 from scanner_mover.site.folders import DataFolders, staging_left
@@ -32,8 +32,6 @@ from scanner_mover.site.staging import (
 from scanner_mover.site.verdict import Origin
 
 _LOOK_SECONDS = 0.2
-# The study's UID stands in most headers before so many bytes.
-_HEADER_BYTES = 64 << 10
 
 
 class Receiver:
@@ -58,7 +56,7 @@ class Receiver:
         self._staging: str | None = None
         self._kept: set[str] = set()
         self._pending = Filed()
-        self._headers = _Headers(self._requested)
+        self._growth: Growth | None = None
 
     @property
     def running(self) -> bool:
@@ -78,7 +76,7 @@ class Receiver:
         try:
             with deferred():
                 self._staging = make_staging(self._folders, self._requested)
-                self._headers = _Headers(self._requested)
+                self._growth = Growth(self._staging, self._requested)
                 self._listener = Listener(self._tools, self._settings, self._staging, self._on_denied)
             self._listener.start()
         except BaseException:
@@ -103,17 +101,14 @@ class Receiver:
 
     def growth(self) -> tuple[int, int]:
         """How many files lie in staging, and how many bytes they have: what grows while images arrive."""
-        sizes = self._sizes()
-        return len(sizes), sum(sizes.values())
+        return (0, 0) if self._growth is None else self._growth.of_all()
 
     def growth_of_requested(self) -> tuple[int, int]:
         """The same of the files whose header names a requested study: a stranger's images are no progress.
 
         May be called from another thread.
         """
-        sizes = self._sizes()
-        wanted = [size for name, size in sizes.items() if self._headers.is_requested(self._staging or "", name, size)]
-        return len(wanted), sum(wanted)
+        return (0, 0) if self._growth is None else self._growth.of_requested()
 
     def file(self) -> Filed:
         """File, or set aside, what nobody writes any more. To be called when a C-MOVE had its final response.
@@ -163,7 +158,7 @@ class Receiver:
 
     def _end(self) -> None:
         staging, listener = self._staging, self._listener
-        self._staging = self._listener = None
+        self._staging = self._listener = self._growth = None
         if staging is None:
             return
         died = listener is not None and not listener.is_alive()
@@ -176,17 +171,17 @@ class Receiver:
             )
         finally:
             self._kept.clear()
-            _leave(staging, self._requested, lambda name: not died and name not in cut)
+            _leave(staging, clock.now().boot, self._requested, lambda name: not died and name not in cut)
 
     def _file(self) -> bool:
         """File what nobody writes; gives whether something was filed. What became of it is in `_pending`."""
         staging, listener = self._staging, self._listener
         if staging is None or listener is None:
             return False
-        # When storescp died by itself, a file that nobody has open may be one that its end cut short.
-        origin = Origin.CLOSED if listener.is_alive() else Origin.INTERRUPTED
         names = self._names(staging)  # first: what is in this list and not open is closed
         open_files = listener.open_files()
+        # When storescp died by itself, a file that nobody has open may be one that its end cut short.
+        origin = Origin.CLOSED if listener.is_alive() else Origin.INTERRUPTED
         return self._sort(staging, [name for name in names if name not in open_files], lambda name: origin)
 
     def _names(self, staging: str) -> list[str]:
@@ -207,15 +202,6 @@ class Receiver:
 
     def _on_denied(self, text: str) -> None:
         self._log(f"{text}: a rule for storescp in /etc/hosts.allow or /etc/hosts.deny refuses it")
-
-    def _sizes(self) -> dict[str, int]:
-        sizes = {}
-        with contextlib.suppress(OSError), os.scandir(self._staging or "") as entries:
-            for entry in entries:
-                if not entry.name.startswith("."):
-                    with contextlib.suppress(OSError):
-                        sizes[entry.name] = entry.stat(follow_symlinks=False).st_size
-        return sizes
 
 
 def file_left_over(
@@ -245,7 +231,7 @@ def file_left_over(
             _report(new, log)
             filed += new
             with deferred():
-                _leave(staging, note.requested, note.closed.__contains__)
+                _leave(staging, note.boot, note.requested, note.closed.__contains__)
         except UnusableError as error:
             problem = error
     if problem is not None:
@@ -270,12 +256,12 @@ def _origin_of(note: Note, cut: Collection[str]) -> Callable[[str], Origin]:
     return origin
 
 
-def _leave(staging: str, requested: Collection[str], was_closed: Callable[[str], bool]) -> None:
-    """Remove STAGING; where files stay in it, note which of them are known to be whole."""
+def _leave(staging: str, boot: str | None, requested: Collection[str], was_closed: Callable[[str], bool]) -> None:
+    """Remove STAGING; where files stay in it, note what is known of them."""
     with contextlib.suppress(UnusableError, OSError):
         left = files_in(staging)
         if left:
-            write_note(staging, Note(clock.now().boot, frozenset(requested), frozenset(filter(was_closed, left))))
+            write_note(staging, Note(boot, frozenset(requested), frozenset(filter(was_closed, left))))
     remove_staging(staging)
 
 
@@ -291,32 +277,3 @@ def _report(filed: Filed, log: Callable[[str], None]) -> None:
         log(text)
     for name in filed.removed:
         log(f"removed the image {name} that was cut short")
-
-
-class _Headers:
-    """Which files have a requested study in their header; each header is read until that is known."""
-
-    def __init__(self, requested: Collection[str]) -> None:
-        self._requested = frozenset(requested)
-        self._known: set[str] = set()
-        self._looked_at: dict[str, int] = {}
-
-    def is_requested(self, staging: str, name: str, size: int) -> bool:
-        """Whether the header of the file NAME in STAGING, as far as it came, names a requested study."""
-        if name in self._known:
-            return True
-        looked_at = self._looked_at.get(name)
-        # One that grows is looked at again when it has twice as much to show.
-        if looked_at is not None and (size < 2 * looked_at or looked_at >= header.MOST_BYTES):
-            return False
-        most = _HEADER_BYTES if looked_at is None else header.MOST_BYTES
-        self._looked_at[name] = max(1, size)
-        try:
-            with open(os.path.join(staging, name), "rb") as file:
-                found = header.search(file.read(most))
-        except OSError:
-            return False
-        if not self._requested.isdisjoint(found.study_instance_uids):
-            self._known.add(name)
-            return True
-        return False

@@ -7,7 +7,6 @@ itself may be a link, which a site puts there to use another disk.
 
 import contextlib
 import enum
-import errno
 import hashlib
 import os
 import stat
@@ -20,11 +19,10 @@ from scanner_mover.errors import UnusableError, reason
 from scanner_mover.files import open_regular
 from scanner_mover.site.disk import opened_folder
 from scanner_mover.site.folders import DataFolders
+from scanner_mover.site.naming import have_same_content, move_to_free_name
 from scanner_mover.site.verdict import DAMAGE, Reason
 
 _CHOWN = "give it to the user that runs this program, or make room"
-# What a file system answers that has no hard links.
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 _CHUNK = 1 << 20
 _READ_BY_ALL = 0o666
 
@@ -193,7 +191,7 @@ class Filer:
         """
         folder = self._enter(uids.study, uids.series)
         self._give(name)
-        if _link(self._staging, name, folder, uids.sop):
+        if move_to_free_name(self._staging, name, folder, uids.sop):
             return Placed.NEW
         try:
             there = os.stat(uids.sop, dir_fd=folder)
@@ -202,7 +200,7 @@ class Filer:
         if there is None or (stat.S_ISREG(there.st_mode) and there.st_size == 0):
             os.rename(name, uids.sop, src_dir_fd=self._staging, dst_dir_fd=folder)
             return Placed.NEW
-        if not _same(self._staging, name, folder, uids.sop):
+        if not have_same_content(self._staging, name, folder, uids.sop):
             return Placed.DIFFERS
         os.unlink(name, dir_fd=self._staging)
         return Placed.SAME
@@ -220,8 +218,8 @@ class Filer:
         known = sop_instance_uid is not None and is_uid(sop_instance_uid)
         target = kept = f"{prefix}.{sop_instance_uid if known else self._digest(name)}"
         number = 0
-        while not _link(self._staging, name, folder, kept):
-            if _same(self._staging, name, folder, kept):
+        while not move_to_free_name(self._staging, name, folder, kept):
+            if have_same_content(self._staging, name, folder, kept):
                 os.unlink(name, dir_fd=self._staging)
                 break
             number += 1
@@ -292,35 +290,3 @@ def _narrow(folder: int, made: bool, allowed: int, group: int) -> int:
         with contextlib.suppress(OSError):  # it belongs to another user, who decides
             os.fchmod(folder, mode & allowed)
     return mode & allowed
-
-
-def _link(source_folder: int, source: str, target_folder: int, target: str) -> bool:
-    """Move a file to a name that is free; False: it is not. Raises OSError."""
-    try:
-        os.link(source, target, src_dir_fd=source_folder, dst_dir_fd=target_folder, follow_symlinks=False)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        with contextlib.suppress(FileNotFoundError):
-            os.stat(target, dir_fd=target_folder, follow_symlinks=False)
-            return False
-        os.rename(source, target, src_dir_fd=source_folder, dst_dir_fd=target_folder)
-        return True
-    os.unlink(source, dir_fd=source_folder)
-    return True
-
-
-def _same(one_folder: int, one: str, other_folder: int, other: str) -> bool:
-    """Whether two files have the same content. Raises OSError, also when one is no regular file."""
-    with (
-        open_regular(one, dir_fd=one_folder, follow=False) as first,
-        open_regular(other, dir_fd=other_folder) as second,
-    ):
-        if os.fstat(first.fileno()).st_size != os.fstat(second.fileno()).st_size:
-            return False
-        while chunk := first.read(_CHUNK):
-            if chunk != second.read(_CHUNK):
-                return False
-    return True

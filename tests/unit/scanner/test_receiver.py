@@ -269,6 +269,16 @@ class TestLeftOver:
         shutil.copyfile(place.images(1)[0], staging / "MR.X.1")
         assert [one.reason for one in place.left_over().set_aside] == [Reason.RESTARTED]
 
+    def test_after_a_restart_it_stays_so_for_what_cannot_be_set_aside_yet(self, place, tmp_path):
+        staging = self.leave(place, boot="another")
+        shutil.copyfile(place.images(1)[0], staging / "MR.X.1")
+        Path(place.folders.rejected).symlink_to(tmp_path)
+        for _ in range(2):
+            filed = place.left_over()
+            assert filed.filed == {} and len(filed.kept) == 1
+        Path(place.folders.rejected).unlink()
+        assert [one.reason for one in place.left_over().set_aside] == [Reason.RESTARTED]
+
     def test_one_folder_that_cannot_be_judged_does_not_hold_up_the_others(self, place, monkeypatch):
         one, other = sorted([self.leave(place), self.leave(place)])
         shutil.copyfile(place.images(1)[0], other / "MR.X.1")
