@@ -16,6 +16,7 @@ import pytest
 from scanner_mover import __version__
 from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.objects import dumped_series
+from tests.support.ports import free_port
 from tests.support.site import BIN, Site
 
 STUDY = "1.2.826.0.1.3680043.10.1561.40"
@@ -298,7 +299,7 @@ def test_what_is_wrong_here_counts_before_what_is_wrong_there(site):
     (site.data / "scanner").rmdir()
     (site.data / "scanner").touch()
     done = site.move()
-    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 2), "a line for each of the two"
 
 
 # The rule of cron's mail
@@ -312,8 +313,18 @@ def test_a_fault_is_told_when_it_begins_and_when_it_ends_and_not_each_pass(site)
     (site.data / "active-scans" / STUDY).unlink()
     done = site.move()
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (0, "", 1)
-    assert "well again" in done.stderr
+    assert "not tested any more, nothing is requested" in done.stderr
     assert said(site.move()) == (0, "", "")
+
+
+def test_a_scanner_that_answers_again_is_told_with_how_long_it_was_off(site, scanner):
+    site.request(STUDY)
+    site.config(SCANNERPORT=free_port())
+    assert site.move("--dry-run").returncode == 5
+    assert site.move().stderr.count("\n") == 1
+    site.config(SCANNERPORT=scanner.port)
+    done = site.move()
+    assert re.search(r"recovered after \d+ s: scanner .* cannot be reached", done.stderr), done.stderr
 
 
 def test_a_scanner_that_is_off_is_not_well_again_because_the_switch_is(site):
@@ -332,7 +343,9 @@ def test_a_fault_that_changes_is_told_again(site):
     assert (off.returncode, gone.returncode) == (5, 4)
     assert gone.stderr.count("\n") == 1 and gone.stderr != off.stderr
     assert said(site.move(env={"PATH": None})) == (4, "", "")
-    assert site.move().stderr == off.stderr
+    back = site.move()
+    assert (back.returncode, back.stderr.count("\n")) == (5, 1)
+    assert "recovered after" in back.stderr and "findscu" in back.stderr, "that the scanner is off was told already"
 
 
 def test_a_second_request_is_no_other_fault(site):

@@ -390,7 +390,7 @@ def test_the_example_in_each_help_works(slow, tmp_path, subcommand):
 def test_h_is_help_and_no_arguments_are_help_too(tmp_path):
     site = Site(tmp_path)
     text = _help(site)
-    for subcommand in ("move", "find", "status", "demo"):
+    for subcommand in ("move", "find", "status", "init", "demo"):
         assert subcommand in text
     for arguments in (["-h"], ["move", "-h"]):
         assert site.mover(*arguments).returncode == 0
