@@ -5,15 +5,19 @@ A plain module, as all that cron's call imports.
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from scanner_mover import clock
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.display.output import json_line, printing, put, say
 from scanner_mover.errors import LockHeldError
 from scanner_mover.scanner.progress import Progress
+from scanner_mover.site import state
 from scanner_mover.site.log import Log
-from scanner_mover.transfer.one_pass import PassResult, View, run_pass
+from scanner_mover.transfer.faults import duration
+from scanner_mover.transfer.one_pass import PassResult, View, place_of, run_pass
 
 
 def run(options: MoveOptions, program: str) -> int:
@@ -35,12 +39,19 @@ def make_pass(options: MoveOptions, program: str, log_opened: Callable[[Log], No
         result = run_pass(options, program, View(_echo(options), lambda: _progress(options), log_opened))
     except LockHeldError as error:
         if options.verbose or options.studies or sys.stderr.isatty():
-            say(f"another pass is running and holds the lock {error}; nothing was done")
+            say(f"another pass holds the lock {error}{_since(options, program)}; nothing was done")
         raise
     _show(options, result)
     if result.raised is not None:
         raise result.raised
     return result.exit_status
+
+
+def _since(options: MoveOptions, program: str) -> str:
+    """How long the other pass has been running, if the state file says so."""
+    since = state.load(place_of(options, program).server.state)[0].running_since
+    seconds = clock.age(since, time.time()) if since is not None else None
+    return f" and has been running for {duration(seconds)}" if seconds is not None else ""
 
 
 def _echo(options: MoveOptions) -> Callable[[str], None] | None:

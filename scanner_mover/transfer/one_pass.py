@@ -36,7 +36,9 @@ from scanner_mover.site.log import Log
 from scanner_mover.site.requests import Request, left_alone, scan
 from scanner_mover.site.state import State
 from scanner_mover.transfer import faults as faults_
+from scanner_mover.transfer import notify
 from scanner_mover.transfer.faults import Change, Fault, fault, unusable
+from scanner_mover.transfer.hooks import Event
 from scanner_mover.transfer.report import ClosedRequest, PassReport, StudyReport
 
 
@@ -123,11 +125,13 @@ class _Pass:
         self._log = Log(None)
         self._state = State()
         self._faults: list[Fault] = []
+        self._events: list[Event] = []
         self._started = time.time()
         self._began = time.monotonic()
 
     def run(self) -> PassResult:
         settings = self._settings()
+        result: PassResult | None = None
         try:
             may_write = self._take_lock(settings)
             self._state, problem = state.load(self._server.state)
@@ -143,8 +147,17 @@ class _Pass:
                 raised = ended
             except BaseException as error:  # an error of ours: the caller logs it
                 raised = error
+            kept = self._state.events
             with signals.deferred():
-                return self._end(settings, may_write, report, work, raised)
+                result = self._end(settings, may_write, report, work, raised)
+            self._lock.release()
+            if settings is not None and may_write and raised is None and (kept or self._events):
+                notify.deliver(settings, self._server, self._events, kept, self._log)
+            return result
+        except Ended as ended:  # while a program of the site was running
+            if result is None:
+                raise
+            return result._replace(raised=ended)
         finally:
             self._log.close()
             self._lock.release()
@@ -328,11 +341,21 @@ class _Pass:
         if self._log.failure is not None:
             self._faults.append(unusable(self._log.failure))
         changes = self._changes(settings, report, work, raised)
+        events = notify.events_of(self._project, clock.iso(self._started), work.closed, changes)
+        self._events = notify.wanted(settings, events) if settings is not None else []
+        changes += [
+            Change(notify.closed_text(one), ended=False)
+            for one in work.closed
+            if not one.finished or one.reason is not None
+        ]
+        for change in changes:
+            self._log(change.text)
         exit_status = self._exit_status(work)
         if may_write:
             kept = self._state
             kept.project, kept.started = self._project, clock.iso(self._started)
             kept.seconds, kept.running_since = round(time.monotonic() - self._began, 3), None
+            kept.events = [*(kept.events if raised is not None else ()), *(one.to_json() for one in self._events)]
             # A pass that was ended on purpose has not failed.
             kept.exit_status = exit_status if raised is None or isinstance(raised, Ended) else ExitStatus.INTERNAL
             problem = self._save()
@@ -348,7 +371,7 @@ class _Pass:
     def _changes(
         self, settings: Settings | None, report: PassReport | None, work: _Work, raised: BaseException | None
     ) -> list[Change]:
-        """What is new among the faults, also in the log; the state gets those that hold from now on."""
+        """What is new among the faults; the state gets those that hold from now on."""
         off = report is not None and not report.enabled and not self._options.studies
         reported, changes = faults_.compare(
             self._faults,
@@ -362,14 +385,6 @@ class _Pass:
             failed={one.study_instance_uid for one in work.closed if not one.finished},
         )
         self._state.faults = faults_.to_json(reported)
-        for one in work.closed:
-            if not one.finished:
-                text = f"study {one.study_instance_uid} failed: {one.reason}; its images are in {one.raw}"
-                changes.append(Change(text, ended=False))
-            elif one.reason is not None:
-                changes.append(Change(f"study {one.study_instance_uid} is incomplete: {one.reason}", ended=False))
-        for change in changes:
-            self._log(change.text)
         return changes
 
     def _exit_status(self, work: _Work) -> int:

@@ -201,6 +201,7 @@ class Retrieving:
         if text is not None:
             memory = replace(memory, error=memory.error or text)
             study.error = study.error or text
+            self.findings.faults.append(fault(Message("set aside", f"{text}: the log says why each")))
         study.error = study.error or self.kept.get(study.uid)
         study.series[uid] = recounted(replace(series, memory=memory), here, job.settings, now)
         self._judged(study, study.series[uid])

@@ -188,12 +188,20 @@ def dumped_series(
     return paths
 
 
-def mpps(path: Path, *, study_instance_uid: str, ended: bool | str | None, scheduled_in_sequence: bool = True) -> Path:
+def mpps(
+    path: Path,
+    *,
+    study_instance_uid: str,
+    ended: bool | str | None,
+    scheduled_in_sequence: bool = True,
+    status: str | None = None,
+) -> Path:
     """A Modality Performed Procedure Step as a modality leaves it, written to `path` (folders are made); `path`.
 
     `ended` is about (0040,0251) PerformedProcedureStepEndTime: True or a text gives it a value, False leaves it
     empty as N-CREATE does, None leaves the attribute out. The StudyInstanceUID stands in (0040,0270)
-    ScheduledStepAttributesSequence (PS3.4 F.7.2.1), with `scheduled_in_sequence=False` at the top instead.
+    ScheduledStepAttributesSequence (PS3.4 F.7.2.1), with `scheduled_in_sequence=False` at the top instead. `status` is
+    (0040,0252) where it is not what follows from `ended`.
     """
     data_set = Dataset()
     data_set.SOPClassUID = _MODALITY_PERFORMED_PROCEDURE_STEP
@@ -216,7 +224,7 @@ def mpps(path: Path, *, study_instance_uid: str, ended: bool | str | None, sched
     data_set.PerformedStationAETitle = "SCANNER"
     data_set.PerformedProcedureStepStartDate = "20260131"
     data_set.PerformedProcedureStepStartTime = "101500"
-    data_set.PerformedProcedureStepStatus = "COMPLETED" if ended else "IN PROGRESS"
+    data_set.PerformedProcedureStepStatus = status or ("COMPLETED" if ended else "IN PROGRESS")
     if ended is not None:
         end_time = ended if isinstance(ended, str) else "104500" if ended else ""
         data_set.PerformedProcedureStepEndDate = "20260131" if end_time else ""

@@ -1,0 +1,93 @@
+"""Which events a pass tells the site's programs of, and what becomes of those that were not heard (`hooks`).
+
+A plain module: most passes have no event.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from scanner_mover.config import Settings
+from scanner_mover.errors import LockHeldError, UnusableError
+from scanner_mover.site import state
+from scanner_mover.site.folders import ServerFolders
+from scanner_mover.site.lock import Lock
+from scanner_mover.transfer.faults import Change
+from scanner_mover.transfer.hooks import Event, EventKind, EventSeries, run_hooks, second_try, to_keep
+from scanner_mover.transfer.report import ClosedRequest
+
+# The state file is locked for moments only, but for the pass of another process, which reads the events anew.
+_MOST_SECONDS = 2.0
+
+
+def events_of(project: str, when: str, closed: Iterable[ClosedRequest], changes: Iterable[Change]) -> list[Event]:
+    """The events of a pass over PROJECT that began WHEN (ISO 8601): requests that were CLOSED, faults that CHANGED."""
+    events = [
+        Event(
+            EventKind.FINISHED if one.finished else EventKind.FAILED,
+            project,
+            one.study_instance_uid,
+            closed_text(one),
+            when,
+            tuple(EventSeries(series.series_instance_uid, series.expected, series.received) for series in one.series),
+        )
+        for one in closed
+    ]
+    events += [
+        Event(EventKind.RECOVERED if one.ended else EventKind.FAULT, project, None, one.text, when) for one in changes
+    ]
+    return events
+
+
+def closed_text(closed: ClosedRequest) -> str:
+    """The line about a request that was closed: why it failed, or what it lacks (R36, R38)."""
+    study = closed.study_instance_uid
+    if not closed.finished:
+        return f"study {study} failed: {closed.reason}; its images are in {closed.raw}"
+    return f"study {study} is finished" if closed.reason is None else f"study {study} is incomplete: {closed.reason}"
+
+
+def wanted(settings: Settings, events: Iterable[Event]) -> list[Event]:
+    """Those of EVENTS that a program of the site is to hear of."""
+    return [one for one in events if getattr(settings, one.option) is not None]
+
+
+def deliver(
+    settings: Settings, server: ServerFolders, new: Sequence[Event], kept: Sequence[object], log: Callable[[str], None]
+) -> None:
+    """Run the site's programs for the NEW events, and once more for those that were KEPT by an earlier pass.
+
+    To be called without the lock. The state file already has the new ones, in case that we are killed; here it gets
+    those that were not heard. Raises Ended.
+    """
+    earlier = [event for value in kept if (event := second_try(value)) is not None]
+    undelivered = run_hooks(settings, [*earlier, *new])
+    for one in undelivered:
+        log(one.text)
+    _keep(server, to_keep(undelivered), log)
+
+
+def _keep(server: ServerFolders, events: list[dict[str, object]], log: Callable[[str], None]) -> None:
+    """Put EVENTS into the state file; while another pass has the lock it stays, and what it has is told twice."""
+    end = time.monotonic() + _MOST_SECONDS
+    lock = Lock()
+    while True:
+        try:
+            lock.file(server.lock)
+            break
+        except LockHeldError:
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.05)
+        except UnusableError as error:
+            log(str(error))
+            return
+    try:
+        known, problem = state.load(server.state)
+        if problem is None:
+            known.events = list(events)
+            state.save(known, server.state, os.path.join(server.pids, server.work_prefix + os.urandom(8).hex()))
+    except UnusableError as error:
+        log(str(error))
+    finally:
+        lock.release()
