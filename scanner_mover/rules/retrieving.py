@@ -198,16 +198,14 @@ def basis(counted: int | None, listed: Listing | None) -> str:
 
 
 def sickness(sick: Sickness | None, attempts: Iterable[SeriesMemory]) -> Sickness | None:
-    """Whether the scanner as a whole sends nothing, by the judged ATTEMPTS of all series (R29).
+    """Whether the scanner as a whole sends nothing, by the ATTEMPTS of all series (R29).
 
     It does when the last three series that were asked for brought nothing at all, whatever status their C-MOVEs had.
+    One of which images may still be on their way says nothing yet.
     """
-    judged = sorted(
-        (one for one in attempts if one.attempt is not None and one.attempt.judged),
-        key=lambda one: one.attempt.at.seconds if one.attempt else 0.0,
-    )
-    last = judged[-SICK_SERIES:]
-    if len(last) < SICK_SERIES or any(one.fruitless == 0 or one.largest > 0 for one in last):
+    known = (one for one in attempts if one.attempt is not None and (one.fruitless or one.largest))
+    last = sorted(known, key=lambda one: one.attempt.at.seconds if one.attempt else 0.0)[-SICK_SERIES:]
+    if len(last) < SICK_SERIES or any(one.largest for one in last):
         return None
     latest = last[-1].attempt
     assert latest is not None

@@ -20,7 +20,7 @@ from scanner_mover.rules import asking
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules.closing import Outcome
 from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
-from scanner_mover.rules.retrieving import PassLimits
+from scanner_mover.rules.retrieving import PassLimits, Pauses
 from scanner_mover.rules.series import is_wanted
 from scanner_mover.scanner.inventory import ImageAnswer, Inventory, Place, SeriesAnswer
 from scanner_mover.scanner.query_files import QueryFiles
@@ -33,7 +33,7 @@ from scanner_mover.site.mpps import MppsFiles, Step
 from scanner_mover.site.mpps_cache import Cache
 from scanner_mover.site.requests import Request
 from scanner_mover.transfer.closing import Closing
-from scanner_mover.transfer.faults import FIND, MOVE, Message, fault
+from scanner_mover.transfer.faults import FIND, MOVE, SET_ASIDE, Message, fault
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.report import StudyReport
 from scanner_mover.transfer.retrieving import Retrieving
@@ -157,6 +157,7 @@ class _Requests:
     def handle_all(self) -> None:
         images = self._lists()
         memory = self.findings.memory
+        self._judge_the_silent()
         self._note_sickness()
         for request in rules.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory):
             self.findings.reports.append(self._one(request, images))
@@ -245,6 +246,19 @@ class _Requests:
             for one in study.open_steps:
                 log(f"step {one.name} still in progress ({one.status or 'no status'})")
 
+    def _judge_the_silent(self) -> None:
+        """Judge the last attempts of series of which nothing ever came, before any of them is asked for again."""
+        settings, now = self.job.settings, clock.now()
+        pauses = Pauses(settings.repull_after_seconds, settings.repull_at_most_seconds)
+        for study, known in self.findings.memory.items():
+            series = dict(known.series)
+            for uid, one in known.series.items():
+                if one.attempt is not None and not one.attempt.judged and not one.largest:
+                    here = len(images_in(self.job.folders.series(study, uid)).names)
+                    series[uid] = rules.judge(one, here, now, pauses)
+                    self.findings.fruitless_moves += series[uid].fruitless > one.fruitless
+            self.findings.memory[study] = replace(known, series=series)
+
     def _note_sickness(self) -> None:
         """Whether the scanner sends nothing at all (R29); then that is the fault, not each series."""
         attempts = [one for study in self.findings.memory.values() for one in study.series.values()]
@@ -269,6 +283,8 @@ class _Requests:
                     self.findings.untested.add(MOVE)
                 if listing is not None and listing.cut_in_a_row and not one.complete:
                     self.findings.untested.add(FIND)
+                if not one.complete and one.fruitless:
+                    self.findings.untested.add(SET_ASIDE)
 
     def _remember(self, study: Study) -> None:
         """Keep what is known of STUDY for the next pass."""

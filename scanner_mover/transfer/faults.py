@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # the rules cost time, and a pass with nothing to do needs no
 # What concerns every association with the scanner; the others are about one service (C-FIND, C-MOVE).
 _OF_ASSOCIATION = NO_CONNECTION | {Kind.BUSY, Kind.REJECTED, Kind.INSECURE, Kind.UNSUPPORTED}
 SCANNER = "scanner"
+#: That images were set aside; it holds while a series lacks images.
+SET_ASIDE = "set aside"
 FIND = f"{SCANNER} {Service.FIND.value}"
 MOVE = f"{SCANNER} {Service.MOVE.value}"
 # Groups that begin so are about one study, which follows.

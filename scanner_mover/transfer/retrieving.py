@@ -13,13 +13,13 @@ from scanner_mover.failures import Failure
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.reporting import Stuck
-from scanner_mover.rules.retrieving import How, NotNow, PassLimits, Pauses
+from scanner_mover.rules.retrieving import How, NotNow, PassLimits, Pauses, Sickness
 from scanner_mover.scanner.inventory import Inventory
 from scanner_mover.scanner.retrieve import NothingRetrievableError, Retriever, Sent
 from scanner_mover.site.filing import Kept, SetAside
 from scanner_mover.site.images import images_in
 from scanner_mover.site.verdict import DAMAGE, Reason
-from scanner_mover.transfer.faults import Message, fault, unusable
+from scanner_mover.transfer.faults import SET_ASIDE, Message, fault, unusable
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.study import Series, Study, recounted, with_list
 
@@ -98,7 +98,7 @@ class Retrieving:
         listing = series.memory.listing
         if series.told.count is None and listing is not None and listing.succeeded and not listing.listed:
             return True  # a series without an image (R37)
-        new = not any(one.attempt for one in study.memory.series.values())
+        new = not any(one.memory.attempt for one in study.series.values())
         if not job.by_hand and not new and rules.sick_pause(self.findings.sick, now, self._pauses()) > 0:
             job.log(f"{name}, not asked for now: the scanner sends nothing at all")
             return True
@@ -198,10 +198,12 @@ class Retrieving:
         here = images_in(job.folders.series(study.uid, uid))
         new = len(here.names) > len(series.here.names)
         text = _set_aside_text(sent.set_aside, new=new, rejected=job.folders.rejected)
+        if sent.moves and self.findings.sick is not None:
+            self.findings.sick = None if new else Sickness(self.findings.sick.fruitless + 1, now)
         if text is not None:
             memory = replace(memory, error=memory.error or text)
             study.error = study.error or text
-            self.findings.faults.append(fault(Message("set aside", f"{text}: the log says why each")))
+            self.findings.faults.append(fault(Message(SET_ASIDE, f"{text}: the log says why each")))
         study.error = study.error or self.kept.get(study.uid)
         study.series[uid] = recounted(replace(series, memory=memory), here, job.settings, now)
         self._judged(study, study.series[uid])
@@ -211,7 +213,7 @@ class Retrieving:
         """Report what could not be filed: damaged images, and images that could not be moved."""
         rejected = self.job.folders.rejected
         if any(one.reason in DAMAGE for one in set_aside):
-            self.findings.faults.append(fault(Message("set aside", f"{_damaged(rejected)}: the log says why each")))
+            self.findings.faults.append(fault(Message(SET_ASIDE, f"{_damaged(rejected)}: the log says why each")))
         for one in kept:
             self.kept[one.study_instance_uid or ""] = one.text
             self.findings.faults.append(unusable(one.text))

@@ -158,6 +158,8 @@ def test_R29_three_series_in_a_row_that_brought_nothing_make_the_scanner_sick():
     assert sick == Sickness(2, ago(100))
     assert sickness(None, three[:2]) is None
     assert sickness(None, [*three[:2], fruitless(ago(100), largest=3)]) is None, "one of them has images"
+    open_ones = [replace(one, attempt=Attempt(ago(10), True, False, 0, "6:"), fruitless=0) for one in three]
+    assert sickness(None, open_ones) is None, "their images may still be on their way"
     healthy = SeriesMemory(attempt=Attempt(ago(50), True, False, 0, "6:", judged=True), largest=6)
     assert sickness(sick, [*three, healthy]) is None, "the last one brought images"
 
