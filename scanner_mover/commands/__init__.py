@@ -65,5 +65,5 @@ def log_of(options: "Options", program: str) -> str | None:
     """
     if not isinstance(options, MoveOptions | StatusOptions) or (isinstance(options, MoveOptions) and options.dry_run):
         return None
-    server_dir = os.path.abspath(options.server_dir or find_server_dir(program, os.environ))
+    server_dir = find_server_dir(program, os.environ, options.server_dir)
     return ServerFolders(server_dir, config.project_name(options.project)).log

@@ -17,6 +17,7 @@ from scanner_mover.commands.init_questions import Answers
 from scanner_mover.commands.new_site import Maker, Owner
 from scanner_mover.display.output import put, say
 from scanner_mover.errors import ConfigurationError, ExitStatus, UsageError
+from scanner_mover.files import absolute
 from scanner_mover.site.folders import DataFolders, ServerFolders, find_server_dir
 
 _SCRIPT = "moveFromScanner.sh"
@@ -47,7 +48,7 @@ def run(options: InitOptions, program: str) -> int:
         file = _default_file(answers.data_dir)
         is_new = not os.path.lexists(file)
     server_dir = find_server_dir(program, os.environ, options.server_dir)
-    plan = _Plan(answers, os.path.abspath(file), server_dir, owner, _script(program))
+    plan = _Plan(answers, absolute(file), server_dir, owner, _script(program))
     lines = _make(plan)
     if is_new:
         lines.append(_first_pass(plan))
@@ -58,7 +59,7 @@ def run(options: InitOptions, program: str) -> int:
 
 def _default_file(data_dir: str | None) -> str:
     """Where the configuration lies when nobody says it; for the default folder that is the reference's place (R1)."""
-    return os.path.join(os.path.abspath(data_dir or config.DEFAULT_DATA_DIR), "config", "config.json")
+    return os.path.join(absolute(data_dir or config.DEFAULT_DATA_DIR), "config", "config.json")
 
 
 def _owner(user: str | None) -> Owner:
@@ -97,7 +98,7 @@ def _known(file: str, options: InitOptions) -> Answers:
 
 def _script(program: str) -> str:
     """How cron calls a pass: the absolute path of `moveFromScanner.sh`, or else the module."""
-    for folder in (os.path.dirname(os.path.abspath(program)), os.path.dirname(sys.executable)):
+    for folder in (os.path.dirname(absolute(program)), os.path.dirname(sys.executable)):
         path = os.path.join(folder, _SCRIPT)
         if os.access(path, os.X_OK):
             return shlex.quote(path)

@@ -1,6 +1,5 @@
 """What `scanner-mover init` must know of a site: taken from its options, or asked on a terminal."""
 
-import os
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from scanner_mover.arguments_by_hand import InitOptions
 from scanner_mover.config import DEFAULT_DATA_DIR
 from scanner_mover.config_values import Place
 from scanner_mover.errors import ConfigurationError, UsageError
+from scanner_mover.files import absolute
 
 _DICOM_PORT = 104
 _RECEIVE_PORT = 11112
@@ -112,5 +112,5 @@ def _answer_on_terminal(question: _Question) -> Any:
 def _checked(question: _Question, value: Any) -> Any:
     # A relative folder begins where the user stands, not at the configuration.
     if question.field == "data_dir" and isinstance(value, str) and value:
-        value = os.path.abspath(value)
+        value = absolute(value)
     return question.check(Place(question.option), {question.key: value}, question.key)

@@ -235,3 +235,28 @@ def test_it_leaves_an_existing_site_of_the_script_as_it_is(tmp_path):
     assert site.config_file.read_bytes() == before
     assert site.requests_in("active-scans") == [STUDY]
     assert site.messages() == [], "and makes no pass over its requests"
+
+
+@pytest.mark.parametrize("arguments", [["init"], ["move"], ["status"]], ids=" ".join)
+def test_a_working_folder_that_was_removed_is_one_line(new, tmp_path, arguments):
+    assert new.init().returncode == 0
+    keys = json.loads(new.config.read_text())
+    relative = tmp_path / "relative.json"
+    relative.write_text(json.dumps({**keys, "DATADIR": "data"}))
+    options = ["--data-dir", "data", "--config", str(tmp_path / "new.json")] if "init" in arguments else []
+    options = options or ["--config", str(relative)]
+    more = ["--scanner-ip", "h", "--scanner-port", "1", "--scanner-ae-title", "S", "--ae-title", "M"]
+    command = [str(BIN / "scanner-mover"), *arguments, *options, *(more if "init" in arguments else [])]
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'cd "$1" && rmdir "$1" && shift && exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", str(gone), *command, "--server-dir", str(new.server)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=new.environment,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1), done
+    assert "relative to a working folder that was removed" in done.stderr
