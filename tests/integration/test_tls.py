@@ -62,7 +62,7 @@ def refused(scenario: Scenario, exit_status: int, *words: str) -> str:
         assert word in line
     assert scenario.where(study) == "active-scans"
     assert scenario.said(line)
-    assert scenario.site.state()["fault"] == line
+    assert [fault["text"] for fault in scenario.site.state()["faults"]] == [line]
     assert scenario.a_pass(exit_status=exit_status).stderr == ""
     return line
 

@@ -100,7 +100,7 @@ class TestFoldersThatCannotBeWritten:
         os.truncate(staging / f"MR.{study.paths[0].name}", 5000)
         self.names_one_line(run_without_privileges(scenario, scenario.site.data / "site"))
         assert scenario.where(study) == "active-scans"
-        scenario.a_pass()
+        scenario.a_pass(exit_status=5)  # what is not whole is set aside, and told
         assert scenario.where(study) == "finished-scans"
 
     def test_what_a_killed_pass_of_somebody_else_left(self, scenario: Scenario) -> None:
@@ -122,7 +122,10 @@ class TestFoldersThatCannotBeWritten:
         pids = scenario.site.server / ".pids"
         (pids / ".moveFromScanner.work.killed").mkdir()
         (pids / ".moveFromScanner.work.part").touch()
-        self.names_one_line(run_without_privileges(scenario, pids))
+        done = run_without_privileges(scenario, pids)
+        assert "Traceback" not in done.stderr
+        assert done.returncode == 4
+        assert len(done.stderr.splitlines()) == 2  # no working folder, and no state
         assert scenario.where(study) == "active-scans"
 
     @staticmethod
