@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from scanner_mover.display import plain
-from scanner_mover.display.terminal import NARROW, console, plain_text, show
+from scanner_mover.display.terminal import console, plain_text, show
 from scanner_mover.transfer.report import PassReport
 
 if TYPE_CHECKING:  # it imports what talks to scanners, and a pass need not wait for that
     from scanner_mover.transfer.audit import AuditedStudy
 
+_GAP = 3
+_BELOW, _FAR_BELOW = (0, 0, 0, 2), (0, 0, 0, 4)
 #: The colour of each outcome of a request.
 STYLES = {"finished": "green", "failed": "red", "waiting": "yellow", "error": "bold red"}
 
@@ -46,7 +50,7 @@ _HEADINGS = {
 def show_message(message: str) -> None:
     """Print one message of the log, as it comes."""
     style = "cyan" if message.startswith(("pull ", "would ")) else "green" if message.startswith("JOB ") else "dim"
-    show(Text(message, style=style), soft_wrap=True)
+    show(plain_text(message, style), soft_wrap=True)
 
 
 def show_summary(report: PassReport) -> None:
@@ -72,16 +76,33 @@ def show_summary(report: PassReport) -> None:
 
 
 def show_rows(keywords: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print the rows of `find`. Columns in which no row has anything are left out, and UIDs are never cut."""
+    """Print the rows of `find`: a table where no UID and no word is torn in it, otherwise lines.
+
+    Columns in which no row has anything are left out, and so is the study of a series, which was asked for.
+    """
     if not rows:
         show("nothing found")
         return
-    shown = [number for number in range(len(keywords)) if any(row[number] for row in rows)]
+    of_series = "SeriesInstanceUID" in keywords
+    shown = [
+        number
+        for number, keyword in enumerate(keywords)
+        if any(row[number] for row in rows) and not (of_series and keyword == "StudyInstanceUID")
+    ]
     found = Text(f"{len(rows)} found", style="dim")
-    if console().width < NARROW:
-        show(*(line for row in rows for line in _lines(keywords, row, shown)), found)
-    else:
+    least = sum(_GAP + _least_width(keywords[number], [row[number] for row in rows]) for number in shown)
+    if least <= console().width:
         show(_wide(keywords, rows, shown), found)
+    else:
+        show(*(line for row in rows for line in _lines(keywords, row, shown)), found)
+
+
+def _least_width(keyword: str, values: Sequence[str]) -> int:
+    """The columns that the VALUES need, in which no word is torn."""
+    words = (
+        word for value in (_HEADINGS.get(keyword, keyword), *values) for word in _shown(keyword, value).plain.split()
+    )
+    return max(map(cell_len, words), default=0)
 
 
 def _wide(keywords: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence[int]) -> Table:
@@ -94,7 +115,7 @@ def _wide(keywords: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequenc
             overflow="fold",
             justify="right" if count else "left",
             style="cyan" if keyword.endswith("UID") else None,
-            no_wrap=count or keyword.endswith(("Date", "Time")),
+            no_wrap=count or keyword.endswith(("Date", "Time", "UID")),
         )
     for row in rows:
         table.add_row(*(_shown(keywords[number], row[number]) for number in shown))
@@ -131,19 +152,18 @@ def _shown(keyword: str, value: str) -> Text:
 
 
 def show_audit(studies: Sequence[AuditedStudy]) -> None:
-    """Print the closed studies of which images are missing, series by series, and those that are lost."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("study", overflow="fold", style="cyan")
-    table.add_column("series", overflow="fold")
-    for name in ("images", "missing"):
-        table.add_column(name, justify="right", no_wrap=True)
+    """Print the closed studies of which images are missing, each with its series below it, and those that are lost."""
+    lines: list[RenderableType] = []
     for study in studies:
+        if study.missing or study.lost:
+            lines.append(Text(study.closed.study_instance_uid, style="cyan", overflow="fold"))
         for series in study.series:
             if series.missing:
-                images = f"{series.received} of {'?' if series.expected is None else series.expected}"
-                uids = study.closed.study_instance_uid, series.series_instance_uid
-                table.add_row(*uids, images, Text(str(series.missing), style="bold red"))
+                expected = "?" if series.expected is None else series.expected
+                counts = Text(f"{series.received} of {expected} images here, ")
+                lines.append(Padding(Text(series.series_instance_uid, overflow="fold"), _BELOW))
+                lines.append(Padding(counts.append(f"{series.missing} missing", style="bold red"), _FAR_BELOW))
         if study.lost:
-            table.add_row(study.closed.study_instance_uid, Text("neither on the scanner nor here", style="bold red"))
-    if table.row_count:
-        show(table)
+            lines.append(Padding(Text("neither on the scanner nor here", style="bold red"), _BELOW))
+    if lines:
+        show(*lines)
