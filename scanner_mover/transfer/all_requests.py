@@ -89,7 +89,8 @@ def _file_left_over(tools: Toolbox, retrieving: Retrieving) -> None:
     job = retrieving.job
     with _as_fault(retrieving):
         filed = file_left_over(tools, job.settings, job.folders, job.study_instance_uids, job.log)
-        retrieving.take(filed.set_aside, filed.kept)
+        # What a kill cut short is no fault of the scanner's: it is asked for again.
+        retrieving.take((), filed.kept)
 
 
 @contextmanager

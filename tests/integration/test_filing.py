@@ -46,6 +46,7 @@ def test_images_that_nobody_asked_for_are_set_aside(scenario: Scenario, scanner:
     other = scenario.acquire(40, request=False, mpps=False)
     scanner.studies[study.uid][f"{study.uid}.1"] += other.paths
     scanner.script.claims[f"{study.uid}.1"] = 1
+    scanner.script.study_counts = None
     scenario.a_pass()
     assert not (scenario.site.data / "site" / "raw" / other.uid).exists()
     assert len(list((scenario.site.data / "site" / "rejected").iterdir())) == 40

@@ -169,22 +169,23 @@ class TestOthers:
     def test_an_image_that_is_here_is_not_replaced(
         self, scenario: Scenario, scanner: ScriptedScanner, tmp_path: Path
     ) -> None:
-        study = scenario.acquire(1)
+        study = scenario.acquire(2)
         scenario.a_pass()
-        (here,) = (scenario.filed(path) for path in study.paths)
+        here, missing = map(scenario.filed, study.paths)
         before = here.read_bytes()
         image = pydicom.dcmread(study.paths[0])
         image.PixelData = bytes(len(image.PixelData))
         image.save_as(tmp_path / "forged")
+        missing.unlink()
+        (scenario.site.data / "finished-scans" / study.uid).unlink()
         scenario.request(study)
-        scanner.script.claims[next(iter(study.series))] = 2
         scanner.script.hold_after = 0
         with scenario.site.moving() as passing:
             wait_until(lambda: scanner.is_held)
             store_any([tmp_path / "forged"], scenario.site.receive_port, "MOVER")
             scanner.go_on()
-            passing.wait(120)
-        assert here.read_bytes() == before
+            assert passing.wait(120) == 0
+        assert here.read_bytes() == before and missing.is_file()
         assert scenario.said("another image with its UID is here already, and stays")
 
     def test_200_connections(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
