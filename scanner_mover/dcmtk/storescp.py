@@ -36,6 +36,7 @@ _ASSOCIATION_SECONDS = 30
 _START_SECONDS = 30.0
 _PORT_SECONDS = 1.0
 _PAUSE_SECONDS = 0.01
+_TLS_SECONDS = 0.5
 _MOST_LINES = 200
 _DENIED = re.compile(r"E: .*\bTCP wrapper: (denied connection from .*)")
 
@@ -118,11 +119,19 @@ class Listener:
         deadline = time.monotonic() + _START_SECONDS
         while not self._listens(port):
             if not self.is_alive() or time.monotonic() > deadline:
-                self._child.falls_silent(_PORT_SECONDS)
-                lines = list(self._lines)
-                tls.check_output(self._settings, lines)
-                raise _cannot_open(port, f"storescp does not listen: {failure.of_lines(lines).text}")
+                raise self._why_not(port)
             time.sleep(_PAUSE_SECONDS)
+        # From 3.6.9 on it listens before it looks at keys and certificates, and ends if it cannot use them.
+        if self._settings.tls is not None and self._child.falls_silent(_TLS_SECONDS):
+            raise self._why_not(port)
+
+    def _why_not(self, port: int) -> UnusableError:
+        """Why it does not listen. Raises ConfigurationError when that is because of `tls`."""
+        if self._child is not None:
+            self._child.falls_silent(_PORT_SECONDS)
+        lines = list(self._lines)
+        tls.check_output(self._settings, lines)
+        return _cannot_open(port, f"storescp does not listen: {failure.of_lines(lines).text}")
 
     def is_alive(self) -> bool:
         """Whether storescp, the process that takes new connections, lives."""
