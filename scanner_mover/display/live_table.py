@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from scanner_mover.display.terminal import bar, console
+from scanner_mover.display.terminal import bar, console, plain_text
 from scanner_mover.scanner.progress import Progress
 
 _BAR_WIDTH = 20
@@ -73,5 +73,6 @@ class LiveTable(Progress):
             for (study, uid), series in list(self._series.items())[-_MOST_ROWS:]:
                 total = "?" if series.expected is None else series.expected
                 images = f"{series.received} of {total}"
-                table.add_row(study, uid, images, bar(series.received, series.expected, _BAR_WIDTH), series.state)
+                shown = bar(series.received, series.expected, _BAR_WIDTH)
+                table.add_row(plain_text(study), plain_text(uid), images, shown, series.state)
         return table

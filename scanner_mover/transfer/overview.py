@@ -5,8 +5,7 @@ import datetime
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from scanner_mover import clock
 from scanner_mover.config import Settings
@@ -27,16 +26,14 @@ _FAILED_SHOWN_SECONDS = 7 * 86400.0
 _WORDS = {one.value for one in WaitsFor}
 
 
-@dataclass(frozen=True)
-class Closed:
+class Closed(NamedTuple):
     """How many requests a folder of closed ones holds, and how many of them were closed today."""
 
     in_all: int
     today: int
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(NamedTuple):
     """What a request waits for: the word of the contract, words for people, and the time of the next try.
 
     `next_try` is in seconds of the epoch, None when there is none. `stuck` are the UIDs of the series of which several
@@ -49,8 +46,7 @@ class Waiting:
     stuck: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class RequestStatus:
+class RequestStatus(NamedTuple):
     """One request: as in the report of the last pass, its time and age in seconds, what happened last and when."""
 
     report: StudyReport
@@ -77,8 +73,7 @@ class RequestStatus:
         }
 
 
-@dataclass(frozen=True)
-class FailedRequest:
+class FailedRequest(NamedTuple):
     """A request that failed in the last 7 days (R38), in seconds of the epoch; no reason: we did not close it."""
 
     study_instance_uid: str
@@ -90,8 +85,7 @@ class FailedRequest:
         return {"study": self.study_instance_uid, "failed_at": clock.iso(self.failed_at), "reason": self.reason}
 
 
-@dataclass(frozen=True)
-class Overview:
+class Overview(NamedTuple):
     """Where one project stands.
 
     `running` is None where the kernel's list of locks cannot tell. `last_pass_at` is in seconds of the epoch.

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -408,3 +409,15 @@ def test_a_bar_goes_on_while_studies_are_asked_for(finished):
         assert terminal.wait() == 0
     assert "closed studies ━" not in terminal.screen
     assert "121 closed studies, 121 compared" in terminal.screen
+
+
+def test_ctrl_c_ends_it_in_order_and_requests_nothing(finished):
+    finished.scanner.studies[finished.study][finished.series(3)] = finished.paths[8:]
+    finished.scanner.script.find_silence = 5
+    with Terminal(finished.site, "status", "--audit", "--request") as terminal:
+        terminal.until(lambda screen: "closed studies" in screen)
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        assert terminal.wait(30) == 128 + signal.SIGINT
+    assert "Traceback" not in terminal.text
+    assert finished.site.requests_in("active-scans") == []
+    assert terminal.text.rfind("\x1b[?25h") > terminal.text.rfind("\x1b[?25l") >= 0

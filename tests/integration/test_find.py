@@ -720,6 +720,20 @@ def test_ctrl_c_ends_it_in_order_and_leaves_no_answers(slow_answers, tmp_path):
     assert list(scratch.rglob("rsp*")) == []
 
 
+def test_the_answers_of_one_that_was_killed_are_removed_by_the_next_one(slow_answers, tmp_path):
+    """They have patients' names in them."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    env = {"TMPDIR": str(scratch)}
+    with Terminal(slow_answers, "find", env=env) as terminal:
+        terminal.until(lambda screen: bool(re.search(r"answers .* [1-9]", screen)))
+        terminal.process.kill()
+        terminal.process.wait()
+    assert list(scratch.rglob("rsp*")), "it left nothing behind: this proved nothing"
+    assert slow_answers.mover("find", "--limit", "1", env=env).returncode == 0
+    assert list(scratch.iterdir()) == []
+
+
 # Requests
 
 

@@ -1,6 +1,5 @@
 """The metrics of `status --prometheus`, read with prometheus_client's own parser."""
 
-import dataclasses
 import math
 import shutil
 import subprocess
@@ -38,7 +37,7 @@ def overview(**changes: object) -> Overview:
         failed_requests=(),
         problems=(),
     )
-    return dataclasses.replace(whole, **changes)
+    return whole._replace(**changes)
 
 
 def request(outcome: str, age_seconds: float, stuck: tuple[str, ...] = ()) -> RequestStatus:
