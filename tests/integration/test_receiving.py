@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +190,37 @@ class TestOthers:
         assert here.read_bytes() == before and missing.is_file()
         assert scenario.said("another image with its UID is here already, and stays")
 
+    def test_a_stranger_keeps_no_hanging_c_move_alive(
+        self, scenario: Scenario, scanner: ScriptedScanner, tmp_path: Path
+    ) -> None:
+        scenario.site.config(retrieve_stall_seconds=5)
+        scenario.acquire(2)
+        scanner.script.move_silence = 600
+        with scenario.site.moving() as passing, sending_without_end(scenario, tmp_path) as sent:
+            assert passing.wait(120) == 5
+        assert len(sent) > 5, "nothing was sent: the test tests nothing"
+        assert scenario.said("failed: ended: no progress for 5 seconds")
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+    def test_a_stranger_does_not_fill_the_disk(
+        self, scenario: Scenario, scanner: ScriptedScanner, tmp_path: Path
+    ) -> None:
+        raw = scenario.site.data / "site"
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(raw)], check=False).returncode:
+            pytest.skip("no mounts of our own")
+        try:
+            scenario.site.config(reserve_bytes=3 << 20, retrieve_stall_seconds=300)
+            scenario.acquire(2)
+            scanner.script.move_silence = 600
+            with scenario.site.moving() as passing, sending_without_end(scenario, tmp_path) as sent:
+                assert passing.wait(120) == 4
+            assert len(sent) > 5
+            disk = os.statvfs(raw)
+            assert disk.f_bavail * disk.f_frsize > 2 << 20
+            assert scenario.said("(reserve_bytes) are free")
+        finally:
+            subprocess.run(["umount", str(raw)], check=True)
+
     def test_200_connections(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         with contextlib.ExitStack() as stack, self.receiving(scenario, scanner):
             for _ in range(200):
@@ -284,6 +317,38 @@ class TestHere:
         assert not set(left) & set(storescps(scenario))
         assert 6 - len(scanner.moves[-1][2]) >= 3
         scanner.go_on()
+
+
+@contextlib.contextmanager
+def sending_without_end(scenario: Scenario, folder: Path) -> Iterator[list[str]]:
+    """A stranger sends image after image while the block runs and somebody takes them; gives what was sent."""
+    sent: list[str] = []
+    over = threading.Event()
+    study, series = uid(), uid()
+
+    def send() -> None:
+        while not over.is_set():
+            number = len(sent) + 1
+            (path,) = mr_series(
+                folder / "strange",
+                study_instance_uid=study,
+                series_instance_uid=series,
+                images=1,
+                first_instance_number=number,
+            )
+            try:
+                store_any([path], scenario.site.receive_port, "ANYBODY")
+                sent.append(path.name)
+            except (RuntimeError, ValueError):  # nobody listens, or not any more
+                time.sleep(0.05)
+
+    stranger = threading.Thread(target=send)
+    stranger.start()
+    try:
+        yield sent
+    finally:
+        over.set()
+        stranger.join()
 
 
 def storescps(scenario: Scenario) -> list[int]:
