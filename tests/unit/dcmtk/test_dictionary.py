@@ -30,7 +30,9 @@ def test_each_line_is_as_in_the_standard(line):
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.name)
 def test_each_key_of_a_template_is_in_it(template):
     keys = re.findall(r"^\(([0-9a-f]{4},[0-9a-f]{4})\)", template.read_text(), re.MULTILINE)
-    assert keys and set(keys) <= TAGS
+    # A private element, in an odd group, is in no dictionary of the standard: the template says its VR.
+    standard = {key for key in keys if int(key[3], 16) % 2 == 0}
+    assert standard and standard <= TAGS
 
 
 def test_each_tag_that_is_read_of_an_answer_is_in_it():
