@@ -12,7 +12,7 @@ from scanner_mover.config import Settings
 from scanner_mover.display.terminal import show
 from scanner_mover.errors import ConfigurationError, ExitStatus, ScannerMoverError, reason
 from scanner_mover.site.folders import DataFolders, ServerFolders
-from scanner_mover.text import printable
+from scanner_mover.text import counted, printable
 
 _WORDS = {
     Verdict.OK: Text("ok   ", style="green"),
@@ -30,8 +30,11 @@ def run(file: str, project: str, server: ServerFolders) -> int:
     for finding in check(file, project, server):
         to_fix += finding.verdict is Verdict.FIX
         show(Text.assemble(_WORDS[finding.verdict], printable(finding.text)), soft_wrap=True)
-    things = "1 thing" if to_fix == 1 else f"{to_fix} things"
-    last = Text(f"{things} to fix", "bold red") if to_fix else Text("ready: nothing to fix", "bold green")
+    last = (
+        Text(f"{counted(to_fix, 'thing', 'things')} to fix", "bold red")
+        if to_fix
+        else Text("ready: nothing to fix", "bold green")
+    )
     show(last, soft_wrap=True)
     return ExitStatus.ATTENTION if to_fix else ExitStatus.OK
 
@@ -77,16 +80,16 @@ def _receiving(settings: Settings, folders: DataFolders) -> list[Callable[[], Fi
 
 
 def _all(checks: list[Callable[[], Findings]]) -> Iterator[Finding]:
-    """The findings of CHECKS. What is wrong with a tool is said once, not by each check that needs it."""
-    said = set()
+    """The findings of CHECKS. What is wrong with a tool is named once, not by each check that needs it."""
+    named = set()
     for one in checks:
         try:
             for finding in one():
-                said.add(finding.text)
+                named.add(finding.text)
                 yield finding
         except ScannerMoverError as error:
-            if str(error) not in said:
-                said.add(str(error))
+            if str(error) not in named:
+                named.add(str(error))
                 yield fix(str(error))
         except OSError as error:
             yield fix(f"{error.filename or 'the set-up'} cannot be tested: {reason(error)}")

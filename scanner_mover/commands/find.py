@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from scanner_mover import config
 from scanner_mover.arguments_by_hand import FindOptions
+from scanner_mover.arguments_by_hand import Level as Named
 from scanner_mover.config import Settings
 from scanner_mover.dates import date_range
 from scanner_mover.dicom import is_uid
@@ -55,7 +56,7 @@ def run(options: FindOptions) -> int:
 
 def _check(options: FindOptions) -> None:
     """Raises UsageError for options that do not go together."""
-    series = Level[options.level.name] is Level.SERIES
+    series = options.level is Named.SERIES
     if series and not options.study:
         raise UsageError("--level series needs --study UID: series are asked for study by study")
     if series and options.request:
@@ -124,10 +125,10 @@ def _not_matching(options: FindOptions, answer: Answer) -> str:
     """The line about what the scanner returned although it was not asked for."""
     filters = (_FILTERS[name] for name in answer.ignored)
     given = ", ".join(f"{option} {getattr(options, field)}" for option, field in filters)
-    return (
-        f"the scanner also returned {answer.not_matching} that do not match {given}: "
-        "they are neither shown nor requested"
-    )
+    number = answer.not_matching
+    what = counted(number, "study", "studies") if options.level is Named.STUDY else f"{number} series"
+    does, they = ("does", "it is") if number == 1 else ("do", "they are")
+    return f"the scanner also returned {what} that {does} not match {given}: {they} neither shown nor requested"
 
 
 def _request(settings: Settings, rows: Sequence[Row]) -> None:

@@ -117,7 +117,7 @@ def search(settings: Settings, wanted: Wanted, limit: int | None, scratch_folder
     Raises UnusableError when a tool cannot be used, ConfigurationError when `tls` cannot, ValueError when a value
     cannot stand in a query.
     """
-    wanted.query().text()  # a value that cannot be sent is said before anything is looked for
+    wanted.query().text()  # a value that cannot be sent is refused before anything is looked for
     tools = find_tools()
     tls.check(tools, settings, ["findscu"])
 

@@ -148,7 +148,7 @@ def _audited(
     """What became of one closed study, by what the scanner TOLD and LISTED of it."""
     study = closed.study_instance_uid
     series = tuple(_compare(folders, closed, one, listed.get((study, one.series_instance_uid))) for one in told)
-    # A scanner that lists no images at all is believed by its counts, as when a request is closed (R22).
+    # Of a scanner that lists no images at all the counts decide, as when a request is closed (R22).
     failures = [answer.failure for (uid, _), answer in listed.items() if uid == study]
     broken = failure or next((one for one in failures if one is not None and one.kind is not Kind.REFUSED), None)
     lost = not series and broken is None and closed.finished is None and not _has_images(folders, study)

@@ -166,7 +166,7 @@ def look(settings: Settings, server: ServerFolders) -> Overview:
 
 
 def is_locked(path: str) -> bool | None:
-    """Whether some process holds a `flock` on PATH, by the kernel's own list; None where that cannot be told."""
+    """Whether some process holds a `flock` on PATH, by the kernel's own list; None where the list cannot say."""
     try:
         lock = os.stat(path)
     except FileNotFoundError:

@@ -53,6 +53,10 @@ def test_what_is_asked_for():
 def test_what_does_not_match_is_said_with_the_option_as_it_was_given():
     answer = Answer([], False, None, 12, ("description", "study_date"))
     assert _not_matching(FindOptions(description="*knee*", date="7d"), answer) == (
-        "the scanner also returned 12 that do not match --description *knee*, --date 7d: "
+        "the scanner also returned 12 studies that do not match --description *knee*, --date 7d: "
         "they are neither shown nor requested"
+    )
+    one = Answer([], False, None, 1, ("modality",))
+    assert _not_matching(FindOptions(level=Named.SERIES, study="1.2", modality="MR"), one) == (
+        "the scanner also returned 1 series that does not match --modality MR: it is neither shown nor requested"
     )
