@@ -73,13 +73,13 @@ class Fault:
 
     `outcome` of the study is what the report says while the fault is there: the pass ends with exit status 5 when it
     is "error", else with 0. `cause` stands in the log in what a pass says of the study; {n}, {more} and {less} in it
-    are the number of images of its first series, one more and one less.
+    are the number of images of its first series, one more and one less. Of several causes one is enough.
     """
 
     name: str
     begin: Callable[[Sick], Any]
     outcome: str
-    cause: str
+    cause: str | tuple[str, ...]
     silent: bool = False
     """Nothing but the mover's own time limits ends it."""
     alone: bool = False
@@ -161,10 +161,11 @@ class Laboratory:
             uid, n = sick.study.uid, sick.images
             # Of a study that has seen the fault before, less may be asked for, and end in other words.
             met = found.get(uid) == fault.outcome and not sick.passes
-            cause = fault.cause.format(n=n, more=n + 1, less=n - 1) if met else ""
+            all_causes = (fault.cause,) if isinstance(fault.cause, str) else fault.cause
+            causes = [cause.format(n=n, more=n + 1, less=n - 1) for cause in all_causes] if met else [""]
             # The log tells a cause when it is new, the report and `status` as long as it is there.
             about = [*_about(messages, uid), errors.get(uid, "")]
-            if found.get(uid) not in allowed[uid] or not any(cause in message for message in about):
+            if found.get(uid) not in allowed[uid] or not any(cause in message for cause in causes for message in about):
                 wrong.append((fault.name, found.get(uid), about))
                 entry.broke()
         assert not wrong, (wrong, done.stderr)
@@ -181,6 +182,7 @@ class Laboratory:
         studies = [healthy, *(sick.study for sick, _ in self._ill)]
         for _ in range(_PASSES_TO_FINISH):
             if any(self.scenario.where(study) == "active-scans" for study in studies):
+                self.scenario.every_pause_is_over()
                 self.scenario.a_pass()
         for sick, entry in self._ill:
             assert self.scenario.where(sick.study) == "finished-scans", _about(

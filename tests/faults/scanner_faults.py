@@ -193,7 +193,7 @@ STATUSES_OF_FIND = [
         for status, said in _FIND_STATUSES.items()
     ),
     Fault("C-FIND IMAGE ends at once with 0xA700", partial(_image_level, status=0xA700), "error", "OutOfResources"),
-    Fault("C-FIND IMAGE is not supported", partial(_image_level, status=0xA900), "finished", "number is believed"),
+    Fault("C-FIND IMAGE is not supported", partial(_image_level, status=0xA900), "finished", "relying on the count"),
     Fault("C-FIND answers with 0xFF01", _no_optional_keys, "finished", "JOB "),
 ]
 
@@ -444,7 +444,13 @@ def _announces_another(sick: Sick) -> None:
     sick.script.announces = lambda sop_instance_uid: "1.2.3" if sop_instance_uid == victim else sop_instance_uid
 
 
-def _changed_image(name: str, change: Callable[[Sick, Path], Path], cause: str, *, quick: bool = True) -> Fault:
+# storescp takes what it can make a data set of.
+_REFUSED_OR_SET_ASIDE = ("SubOperations", "set aside")
+
+
+def _changed_image(
+    name: str, change: Callable[[Sick, Path], Path], cause: str | tuple[str, ...], *, quick: bool = True
+) -> Fault:
     return Fault(name, partial(_sends, files=partial(_changed, change=change)), "error", cause, quick=quick)
 
 
@@ -473,11 +479,11 @@ IMAGES = [
         _changed_image(f"image cut {words}", partial(_cut, keep=keep), cause)
         for words, keep, cause in (
             ("in its pixel data", 0.5, "set aside"),
-            ("before its last byte", 0.9999, "set aside"),
+            ("before its last byte", 0.9999, _REFUSED_OR_SET_ASIDE),
             ("before its first pixel", 0.0, "set aside"),
         )
     ),
-    _changed_image("image garbled", _garbled, "set aside"),
+    _changed_image("image garbled", _garbled, _REFUSED_OR_SET_ASIDE),
     *(
         Fault(
             f"images whose {keyword} is none",

@@ -1,5 +1,6 @@
 """A site and a scanner: studies are acquired, passes are made, and after each pass the invariants are checked."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from tests.support.site import BIN, Site
 
 # libfaketime fakes the monotonic clock as well, and with it the time limits of Python's threads: they never end.
 _WALL_CLOCK_ONLY = "--exclude-monotonic"
+_MORE_THAN_ANY_PAUSE = 4000.0
 
 
 class Study(NamedTuple):
@@ -109,6 +111,12 @@ class Scenario:
         (They cannot be faked from outside, see _WALL_CLOCK_ONLY.)
         """
         assert time_passes(self.site, seconds), "no pass has kept a moment"
+
+    def every_pause_is_over(self) -> None:
+        """The next pass comes later than any pause after a fruitless attempt lasts (R29), if the state has any."""
+        # A state that a test has damaged has none.
+        with contextlib.suppress(OSError, ValueError):
+            time_passes(self.site, _MORE_THAN_ANY_PAUSE)
 
     # Passes
 
