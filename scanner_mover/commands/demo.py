@@ -143,7 +143,7 @@ def _configure(place: str, data: str, scanner_port: int, mover_port: int) -> str
         "SCANNERAETITLE": _SCANNER,
         "DICOMAETITLE": _MOVER,
         "DICOMPORT": mover_port,
-        "SCANNER_MOVER": {"settle_seconds": 0, "quiet_seconds": 0, "reserve_bytes": 0},
+        "SCANNER_MOVER": {"receive": True, "settle_seconds": 0, "quiet_seconds": 0, "reserve_bytes": 0},
     }
     with open(file, "w", encoding="utf-8") as stream:
         json.dump(keys, stream, indent=2)

@@ -67,14 +67,14 @@ pre, code {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", "Li
 .narrow {{ font-size: clamp(9px, calc((100vw - 32px) / {narrow} / 0.62), 15px); }}
 .wide {{ font-size: clamp(11px, calc((100vw - 32px) / {wide} / 0.62), 15px); }}
 body {{ background: {light.background_color.hex}; color: {light.foreground_color.hex}; }}
-@media (max-width: 1099px) {{ .narrow.light {{ display: block; }} }}
-@media (min-width: 1100px) {{ .wide.light {{ display: block; }} }}
+@media (max-width: 1239px) {{ .narrow.light {{ display: block; }} }}
+@media (min-width: 1240px) {{ .wide.light {{ display: block; }} }}
 @media (prefers-color-scheme: dark) {{
 body {{ background: {dark.background_color.hex}; color: {dark.foreground_color.hex}; }}
 pre.light.light {{ display: none; }}
 }}
-@media (prefers-color-scheme: dark) and (max-width: 1099px) {{ .narrow.dark {{ display: block; }} }}
-@media (prefers-color-scheme: dark) and (min-width: 1100px) {{ .wide.dark {{ display: block; }} }}
+@media (prefers-color-scheme: dark) and (max-width: 1239px) {{ .narrow.dark {{ display: block; }} }}
+@media (prefers-color-scheme: dark) and (min-width: 1240px) {{ .wide.dark {{ display: block; }} }}
 {rules}
 </style>
 </head>

@@ -11,7 +11,7 @@ from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.errors import UnusableError
-from scanner_mover.rules.closing import Outcome, WaitsFor
+from scanner_mover.rules.closing import Outcome, Procedure, WaitsFor
 from scanner_mover.rules.records import StudyMemory
 from scanner_mover.site import ledger, requests, state
 from scanner_mover.site.disk import free_bytes
@@ -23,7 +23,10 @@ from scanner_mover.transfer.history import study_from_json
 from scanner_mover.transfer.report import SeriesReport, StudyReport
 
 _FAILED_SHOWN_SECONDS = 7 * 86400.0
+# A state file may hold anything: what is no word of the contract is none here.
 _WORDS = {one.value for one in WaitsFor}
+_OUTCOMES = {one.value for one in Outcome}
+_PROCEDURES = {one.value for one in Procedure}
 
 
 class Closed(NamedTuple):
@@ -213,7 +216,9 @@ def _report(study_instance_uid: str, history: StudyMemory) -> StudyReport:
         SeriesReport(uid, one.expected, one.received, one.complete, one.retrieved, one.error)
         for uid, one in sorted(history.series.items(), key=lambda item: uid_order(item[0]))
     )
-    return StudyReport(study_instance_uid, history.outcome, series, history.procedure, history.error)
+    outcome = history.outcome if history.outcome in _OUTCOMES else Outcome.WAITING.value
+    procedure = history.procedure if history.procedure in _PROCEDURES else Procedure.UNKNOWN.value
+    return StudyReport(study_instance_uid, outcome, series, procedure, history.error)
 
 
 def _free_bytes(folders: DataFolders) -> int | None:

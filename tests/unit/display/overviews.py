@@ -60,7 +60,7 @@ def overview(*requests: RequestStatus, fault: str | None = None, **changes: obje
 FAILED = FailedRequest(f"{UID}9", NOW - 60, "older than 24 h; 3 of 176 images never came")
 EVERYTHING = overview(STUCK, ERROR, QUIET, RUNNING, fault="the scanner says Success", failed_requests=(FAILED,))
 EVERYTHING_HOSTILE = overview(
-    request(HOSTILE, HOSTILE, 1, 2, Waiting(WaitsFor.IMAGES, HOSTILE, None, (HOSTILE,))),
+    request(HOSTILE, "waiting", 1, 2, Waiting(WaitsFor.IMAGES, HOSTILE, None, (HOSTILE,))),
     fault=HOSTILE,
     project=HOSTILE,
     failed_requests=(FailedRequest(HOSTILE, NOW, HOSTILE),),

@@ -220,6 +220,13 @@ def test_a_text_is_shown_as_it_is(site, field, text):
         assert "".join(text.split()) in _column(shown(overview))
 
 
+def test_only_words_of_the_contract_come_out_of_a_state_file(site):
+    site.request(STUDY)
+    site.state_file.write_text(json.dumps(a_state(outcome="anything", procedure="over", waits_for="godot")))
+    (request,) = all_forms(site).to_json()["requests"]
+    assert (request["outcome"], request["procedure"], request["waits_for"]) == ("waiting", "unknown", "nothing")
+
+
 def _column(table: str) -> str:
     """The last column, unfolded: it begins where its heading stands."""
     lines = table.splitlines()
