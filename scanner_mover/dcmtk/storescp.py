@@ -24,7 +24,7 @@ from scanner_mover.dcmtk.association import whole_seconds
 from scanner_mover.dcmtk.child import Child
 from scanner_mover.dcmtk.processes import Process
 from scanner_mover.dcmtk.tool import Toolbox
-from scanner_mover.errors import UnusableError
+from scanner_mover.errors import UnusableError, reason
 from scanner_mover.signals import deferred
 
 NAME = "storescp"
@@ -33,6 +33,7 @@ RULES = ("/etc/hosts.allow", "/etc/hosts.deny")
 
 # A connection that asks for no association is ended after so many seconds.
 _ASSOCIATION_SECONDS = 30
+_FIRST_FREE_PORT = 1024
 _START_SECONDS = 30.0
 _PORT_SECONDS = 1.0
 _PAUSE_SECONDS = 0.01
@@ -66,6 +67,9 @@ def has_rule_for(daemon: str) -> bool:
 
 def need_port(port: int) -> None:
     """Raise UnusableError when PORT cannot be opened: another program listens there, or only root may."""
+    if port < _FIRST_FREE_PORT and os.geteuid() != 0:  # DCMTK's own rule, whatever the kernel allows
+        why = f"DCMTK's tools open ports below {_FIRST_FREE_PORT} for root only: listen above and send the port on"
+        raise _cannot_open(port, f"{why}, see the README")
     deadline = time.monotonic() + _PORT_SECONDS
     while True:
         with socket.socket() as probe:
@@ -74,17 +78,13 @@ def need_port(port: int) -> None:
                 probe.bind(("", port))
                 return
             except OSError as error:
-                number = error.errno
-        if number != errno.EADDRINUSE or time.monotonic() > deadline:
+                failed = error
+        if failed.errno != errno.EADDRINUSE:
+            raise _cannot_open(port, reason(failed))
+        if time.monotonic() > deadline:
             break
         time.sleep(_PAUSE_SECONDS * 5)  # what a killed pass left has just been ended
-    if number == errno.EADDRINUSE:
-        why = "another program, perhaps a storage SCP, has it: stop it or set receive to false"
-    elif number in (errno.EACCES, errno.EPERM):
-        why = "DCMTK's tools open ports below 1024 for root only: listen above and send the port on, see the README"
-    else:
-        why = os.strerror(number or 0)
-    raise _cannot_open(port, why)
+    raise _cannot_open(port, "another program, perhaps a storage SCP, has it: stop it or set receive to false")
 
 
 class Listener:

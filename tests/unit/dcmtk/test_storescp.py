@@ -1,5 +1,6 @@
 """storescp as we start and end it: its arguments, the port, its whole process group."""
 
+import os
 import socket
 import threading
 import time
@@ -103,13 +104,18 @@ class TestPort:
             threading.Timer(0.2, taken.close).start()
             need_port(port)
 
-    def test_one_that_only_root_may_open(self, monkeypatch):
+    def test_one_that_only_root_may_open_whatever_the_kernel_says(self, monkeypatch):
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        with pytest.raises(UnusableError, match=r"^port 104 \(DICOMPORT\) .* open ports below 1024 for root only"):
+            need_port(104)
+
+    def test_one_that_the_kernel_refuses(self, monkeypatch):
         def refuse(self, address):
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(socket.socket, "bind", refuse)
-        with pytest.raises(UnusableError, match="open ports below 1024 for root only: listen above"):
-            need_port(104)
+        with pytest.raises(UnusableError, match="cannot be opened to receive images: Permission denied"):
+            need_port(4006)
 
 
 class TestListener:
