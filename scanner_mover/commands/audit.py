@@ -66,7 +66,7 @@ def _rows(study: AuditedStudy) -> list[tuple[str, ...]]:
 def _summary(studies: list[AuditedStudy]) -> str:
     compared = sum(study.failure is None for study in studies)
     missing = [study.missing for study in studies if study.missing]
-    gone = sum(not study.series and study.failure is None and not study.lost for study in studies)
+    gone = sum(not study.on_scanner and study.failure is None and not study.lost for study in studies)
     lost = sum(study.lost for study in studies)
     text = (
         f"{counted(len(studies), 'closed study', 'closed studies')}, {compared} compared with the scanner: "

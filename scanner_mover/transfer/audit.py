@@ -19,7 +19,7 @@ from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.records import Told
-from scanner_mover.scanner.inventory import ImageAnswer, Inventory
+from scanner_mover.scanner.inventory import ImageAnswer, Inventory, SeriesAnswer
 from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.images import images_in
@@ -54,13 +54,14 @@ class AuditedSeries:
 class AuditedStudy:
     """One closed study.
 
-    `failure` when the scanner could not be asked, no series when it no longer has the study; `lost` when it has not and
-    no image was ever here.
+    `series` are those that the site keeps. `failure` when the scanner could not be asked; `on_scanner` is false when it
+    no longer has the study, `lost` true when no image was ever here either.
     """
 
     closed: ClosedStudy
     series: tuple[AuditedSeries, ...]
     failure: Failure | None
+    on_scanner: bool
     lost: bool
 
     @property
@@ -74,7 +75,7 @@ class AuditedStudy:
             "study": self.closed.study_instance_uid,
             "request": self.closed.path,
             "missing": self.missing,
-            "on_scanner": bool(self.series),
+            "on_scanner": self.on_scanner,
             "lost": self.lost,
             "series": [
                 {"series": one.series_instance_uid, "expected": one.expected, "received": one.received}
@@ -129,7 +130,7 @@ def audit(settings: Settings, closed: Sequence[ClosedStudy], scratch_folder: str
         )
         for one in some:
             uid = one.study_instance_uid
-            yield _audited(folders, one, told[uid], answers[uid].failure, listed)
+            yield _audited(folders, one, answers[uid], told[uid], listed)
 
 
 def _wanted(series: Iterable[Told], settings: Settings) -> list[Told]:
@@ -141,18 +142,19 @@ def _wanted(series: Iterable[Told], settings: Settings) -> list[Told]:
 def _audited(
     folders: DataFolders,
     closed: ClosedStudy,
-    told: Iterable[Told],
-    failure: Failure | None,
+    answer: SeriesAnswer,
+    wanted: Iterable[Told],
     listed: Mapping[_Place, ImageAnswer],
 ) -> AuditedStudy:
-    """What became of one closed study, by what the scanner TOLD and LISTED of it."""
+    """What became of one closed study: by the scanner's ANSWER, the WANTED series in it, and their images, LISTED."""
     study = closed.study_instance_uid
-    series = tuple(_compare(folders, closed, one, listed.get((study, one.series_instance_uid))) for one in told)
+    series = tuple(_compare(folders, closed, one, listed.get((study, one.series_instance_uid))) for one in wanted)
     # Of a scanner that lists no images at all the counts decide, as when a request is closed (R22).
     failures = [answer.failure for (uid, _), answer in listed.items() if uid == study]
-    broken = failure or next((one for one in failures if one is not None and one.kind is not Kind.REFUSED), None)
-    lost = not series and broken is None and closed.finished is None and not _has_images(folders, study)
-    return AuditedStudy(closed, series, broken, lost)
+    broken = answer.failure or next((one for one in failures if one is not None and one.kind is not Kind.REFUSED), None)
+    on_scanner = bool(answer.series)
+    lost = not (on_scanner or broken or closed.finished or _has_images(folders, study))
+    return AuditedStudy(closed, series, broken, on_scanner, lost)
 
 
 def _compare(folders: DataFolders, closed: ClosedStudy, told: Told, listed: ImageAnswer | None) -> AuditedSeries:

@@ -375,6 +375,17 @@ def test_R39_a_study_that_neither_the_scanner_nor_this_server_has_is_named(tmp_p
         assert site.requests_in("active-scans") == []
 
 
+def test_R40_what_the_site_does_not_keep_is_neither_missing_nor_lost(finished):
+    finished.site.config(modalities=["CT"])
+    finished.scanner.studies[finished.study][finished.series(3)] = finished.paths[8:]
+    (finished.site.data / "failed-scans").mkdir()
+    (finished.site.data / "finished-scans" / finished.study).rename(
+        finished.site.data / "failed-scans" / finished.study
+    )
+    found = audit(finished.site)[finished.study]
+    assert (found["missing"], found["lost"], found["on_scanner"], found["series"]) == (0, False, True, [])
+
+
 # Beside a pass
 
 

@@ -12,7 +12,7 @@ from scanner_mover.transfer.audit import AuditedSeries, AuditedStudy, ClosedStud
 
 def study(*missing: int, lost: bool = False, failure: Failure | None = None) -> AuditedStudy:
     series = tuple(AuditedSeries(f"1.2.{number}", 6, 6 - one, one) for number, one in enumerate(missing))
-    return AuditedStudy(ClosedStudy("1.2", "/data/finished-scans/1.2"), series, failure, lost)
+    return AuditedStudy(ClosedStudy("1.2", "/data/finished-scans/1.2"), series, failure, bool(missing), lost)
 
 
 @pytest.mark.parametrize("text", ["60", "60d"])

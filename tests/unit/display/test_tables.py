@@ -61,10 +61,14 @@ def test_nothing_found_is_said(width, capsys):
 
 def test_an_audit_shows_what_is_missing_and_what_is_lost(width, capsys):
     lacking = AuditedStudy(
-        ClosedStudy("1.2.3", "p"), (AuditedSeries(f"{UID}.1", 176, 100, 76), AuditedSeries("1.2", 3, 3, 0)), None, False
+        ClosedStudy("1.2.3", "p"),
+        (AuditedSeries(f"{UID}.1", 176, 100, 76), AuditedSeries("1.2", 3, 3, 0)),
+        None,
+        True,
+        False,
     )
-    lost = AuditedStudy(ClosedStudy("1.2.4", "p"), (), None, True)
-    fine = AuditedStudy(ClosedStudy("1.2.5", "p"), (AuditedSeries("1.3", 3, 3, 0),), None, False)
+    lost = AuditedStudy(ClosedStudy("1.2.4", "p"), (), None, False, True)
+    fine = AuditedStudy(ClosedStudy("1.2.5", "p"), (AuditedSeries("1.3", 3, 3, 0),), None, True, False)
     tables.show_audit([lacking, lost, fine])
     lines = [line.strip() for line in printed(capsys, width)]
     assert lines == [
