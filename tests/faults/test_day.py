@@ -446,6 +446,7 @@ def test_a_day_of_passes(request: pytest.FixtureRequest, tmp_path: Path, length:
     assert end.threads <= min(seen.threads for seen in hours)
     assert end.children == 0
     assert sorted(path.name for path in (site.server / ".pids").iterdir()) == [
+        "moveFromScanner.ledger.jsonl",
         "moveFromScanner.lock",
         "moveFromScanner.mpps.json",
         "moveFromScanner.state.json",

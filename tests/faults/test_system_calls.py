@@ -181,6 +181,7 @@ def settle(place: Place, studies: list[Study]) -> None:
         place.entry.count()
         if all(place.scenario.where(study) == "finished-scans" for study in studies):
             break
+        place.scenario.every_pause_is_over()
     assert {place.scenario.where(study) for study in studies} == {"finished-scans"}, place.site.log()
     assert {place.scenario.where(study) for study in place.open} == {"active-scans"}
     invariants.check(place.site, place.scanner, place.scenario.requested)
