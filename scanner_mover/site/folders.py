@@ -51,6 +51,10 @@ class ServerFolders:
         self.work_prefix = f".moveFromScanner{suffix}.work."
         self.mpps_index = os.path.join(self.pids, f"moveFromScanner{suffix}.mpps.json")
 
+    def new_part(self) -> str:
+        """A path that nothing has, for a file that is renamed to one of these; the next pass removes what is left."""
+        return os.path.join(self.pids, self.work_prefix + os.urandom(8).hex())
+
 
 class DataFolders:
     """The folders below DATADIR, and the switch."""

@@ -1,7 +1,6 @@
 """Closed studies, requested again: what `status --audit --request` does between two passes."""
 
 import dataclasses
-import os
 import time
 from collections.abc import Iterable, Sequence
 
@@ -54,7 +53,7 @@ def _note(server: ServerFolders, study_instance_uids: Sequence[str]) -> None:
     for uid in study_instance_uids:
         memory = study_from_json(known.requests.get(uid)) or StudyMemory()
         known.requests[uid] = to_json(dataclasses.replace(memory, mpps_expected=False))
-    state.save(known, server.state, os.path.join(server.pids, server.work_prefix + os.urandom(8).hex()))
+    state.save(known, server.state, server.new_part())
 
 
 def _locked(server: ServerFolders) -> Lock:

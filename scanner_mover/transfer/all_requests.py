@@ -4,43 +4,38 @@ The walk of a StudyInstanceUID: `handle` asks for the series of all studies at o
 `Retrieving` ask for what is missing, and `Closing` close it or say what it waits for; its report comes back.
 """
 
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from scanner_mover import clock
 from scanner_mover.dcmtk import storescp, tls
 from scanner_mover.dcmtk.tool import Toolbox, find_tools
 from scanner_mover.errors import UnusableError
-from scanner_mover.failures import NO_CONNECTION, Failure
+from scanner_mover.failures import NO_CONNECTION
 from scanner_mover.moment import Moment
 from scanner_mover.rules import asking
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules.closing import Outcome
 from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
-from scanner_mover.rules.retrieving import PassLimits, Pauses
+from scanner_mover.rules.retrieving import PassLimits
 from scanner_mover.rules.series import is_wanted
 from scanner_mover.scanner.inventory import ImageAnswer, Inventory, Place, SeriesAnswer
 from scanner_mover.scanner.query_files import QueryFiles
-from scanner_mover.scanner.receiver import Receiver, file_left_over
 from scanner_mover.scanner.retrieve import Retriever
-from scanner_mover.site import mpps
 from scanner_mover.site.disk import make_folder
 from scanner_mover.site.images import images_in
-from scanner_mover.site.mpps import MppsFiles, Step
-from scanner_mover.site.mpps_cache import Cache
+from scanner_mover.site.mpps import Step
 from scanner_mover.site.requests import Request
+from scanner_mover.transfer import health
 from scanner_mover.transfer.closing import Closing
-from scanner_mover.transfer.faults import FIND, MOVE, SET_ASIDE, Message, fault
+from scanner_mover.transfer.faults import Message, fault
 from scanner_mover.transfer.job import Findings, Job
+from scanner_mover.transfer.receiving import receiver_of, receiving
 from scanner_mover.transfer.report import StudyReport
 from scanner_mover.transfer.retrieving import Retrieving
+from scanner_mover.transfer.steps import Steps
 from scanner_mover.transfer.study import Study, look, series_reports
-
-# R41: a scanner that says Success first sends within so many seconds, or is waited for as long as images arrive.
-_SHORTEST_LISTENING_SECONDS = 5.0
 
 
 def handle(job: Job, findings: Findings) -> None:
@@ -49,97 +44,33 @@ def handle(job: Job, findings: Findings) -> None:
     Raises UnusableError when nothing can be done at all: no tools, folders that cannot be written; ConfigurationError
     when `tls` cannot be used.
     """
-    receiving = [storescp.NAME] if job.settings.receive else []
-    tools = find_tools(("findscu", "movescu", "dump2dcm", "dcmdump", *receiving))
-    tls.check(tools, job.settings, ["findscu", "movescu", *receiving])
+    tools = _tools(job)
     if job.closes and not job.dry_run:
         for folder in (job.folders.active_scans, job.folders.finished_scans, job.folders.failed_scans):
             make_folder(folder)
     files = QueryFiles(tools, job.scratch_folder)
-    retries = 0 if job.scanner_was_down else job.settings.retries
-    inventory = Inventory(tools, job.settings, files, retries, job.log)
-    with ExitStack() as stack:
-        receiver = None
-        if job.settings.receive:
-            receiver = Receiver(tools, job.settings, job.folders, job.study_instance_uids, job.log)
-        retriever = Retriever(tools, job.settings, job.folders, files, receiver, job.log, job.progress)
-        retrieving = Retrieving(job, findings, inventory, retriever, PassLimits(job.settings.retries))
-        if receiver is not None:
-            stack.callback(_end_receiver, receiver, retrieving)
-        if not job.dry_run:
-            _file_left_over(tools, retrieving)
+    inventory = Inventory(tools, job.settings, files, 0 if job.scanner_was_down else job.settings.retries, job.log)
+    receiver = receiver_of(job, tools)
+    retriever = Retriever(tools, job.settings, job.folders, files, receiver, job.log, job.progress)
+    retrieving = Retrieving(job, findings, inventory, retriever, PassLimits(job.settings.retries))
+    steps = Steps(job, tools, findings)
+    closing = Closing(job, findings, inventory, retrieving, steps.of)
+    with receiving(receiver, retrieving, tools):
         # Before the scanner is asked: what it says then is at least as new as the end of the procedure.
-        steps = _steps(job, tools, job.study_instance_uids, findings)
+        steps_at_first = steps.of_all()
         answers = inventory.series(job.study_instance_uids)
-        _note_connection(findings, [one.failure for one in answers.values()])
-        closing = Closing(
-            job, findings, inventory, retrieving, lambda uid: _steps(job, tools, [uid], findings).get(uid, ())
+        findings.scanner_down = any(
+            one.failure is not None and one.failure.kind in NO_CONNECTION for one in answers.values()
         )
-        _Requests(job, findings, inventory, retrieving, closing, answers, steps, clock.now()).handle_all()
-        if receiver is not None:
-            _listen_on(receiver, retrieving)
+        _Requests(job, findings, inventory, retrieving, closing, answers, steps_at_first, clock.now()).handle_all()
 
 
-def _note_connection(findings: Findings, failures: Sequence[Failure | None]) -> None:
-    findings.scanner_down = any(one is not None and one.kind in NO_CONNECTION for one in failures)
-
-
-def _file_left_over(tools: Toolbox, retrieving: Retrieving) -> None:
-    """File what a pass that was killed had received (R27)."""
-    job = retrieving.job
-    with _as_fault(retrieving):
-        filed = file_left_over(tools, job.settings, job.folders, job.study_instance_uids, job.log)
-        # What a kill cut short is no fault of the scanner's: it is asked for again.
-        retrieving.take((), filed.kept)
-
-
-@contextmanager
-def _as_fault(retrieving: Retrieving) -> Iterator[None]:
-    """What cannot be used in here is a fault; the pass goes on."""
-    try:
-        yield
-    except UnusableError as error:
-        retrieving.findings.faults.append(fault(error))
-        retrieving.job.log(str(error))
-
-
-def _listen_on(receiver: Receiver, retrieving: Retrieving) -> None:
-    """R41: a scanner may say Success first and send afterwards."""
-    job, findings = retrieving.job, retrieving.findings
-    late = any(
-        one.attempt is not None and one.attempt.succeeded and one.retrieved and not one.complete
-        for study in findings.memory.values()
-        for one in study.series.values()
-    )
-    if late and receiver.running:
-        quiet = max(_SHORTEST_LISTENING_SECONDS, job.settings.settle_seconds)
-        with _as_fault(retrieving):
-            filed = receiver.listen_on(quiet, job.settings.retrieve_stall_seconds)
-            retrieving.take(filed.set_aside, filed.kept)
-
-
-def _end_receiver(receiver: Receiver, retrieving: Retrieving) -> None:
-    with _as_fault(retrieving):
-        filed = receiver.end()
-        retrieving.take(filed.set_aside, filed.kept)
-
-
-def _steps(job: Job, tools: Toolbox, uids: Sequence[str], findings: Findings) -> dict[str, tuple[Step, ...]]:
-    """The MPPS files of each study of UIDS; what is wrong with some of them is a fault."""
-    cache = Cache(None if job.dry_run else job.server.mpps_index, job.folders.scanner)
-    try:
-        found: MppsFiles = mpps.read_steps(tools, job.folders.scanner, uids, cache)
-    except UnusableError as error:
-        findings.faults.append(fault(error))
-        # Nobody knows which steps there are: none of these procedures counts as ended.
-        return {uid: (Step("", readable=False),) for uid in uids}
-    cache.save(os.path.join(job.scratch_folder, f"mpps.{os.urandom(4).hex()}.json"))
-    findings.faults += map(fault, found.faults)
-    if len(uids) == len(job.requests):
-        unreadable = job.not_yet_reported("mpps", found.unreadable)
-        for line in mpps.unreadable_lines(job.folders.scanner, unreadable):
-            job.log(line)
-    return dict(found.steps)
+def _tools(job: Job) -> Toolbox:
+    """The tools that JOB needs. Raises UnusableError, and ConfigurationError when `tls` cannot be used."""
+    receiving_tools = [storescp.NAME] if job.settings.receive else []
+    tools = find_tools(("findscu", "movescu", "dump2dcm", "dcmdump", *receiving_tools))
+    tls.check(tools, job.settings, ["findscu", "movescu", *receiving_tools])
+    return tools
 
 
 @dataclass
@@ -158,12 +89,12 @@ class _Requests:
     def handle_all(self) -> None:
         images = self._lists()
         memory = self.findings.memory
-        self._judge_the_silent()
-        self._note_sickness()
+        health.judge_the_silent(self.job, self.findings)
+        health.note_sickness(self.job, self.findings)
         for request in rules.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory):
             self.findings.reports.append(self._one(request, images))
-            self._note_sickness()
-        self._note_untested()
+            health.note_sickness(self.job, self.findings)
+        health.note_untested(self.findings)
 
     def _lists(self) -> dict[Place, ImageAnswer]:
         """The images of the series that only a list can count, as far as it is time to ask (R13, R44)."""
@@ -246,46 +177,6 @@ class _Requests:
             log("no PerformedProcedureStepEndTime yet, still in progress")
             for one in study.open_steps:
                 log(f"step {one.name} still in progress ({one.status or 'no status'})")
-
-    def _judge_the_silent(self) -> None:
-        """Judge the last attempts of series of which nothing ever came, before any of them is asked for again."""
-        settings, now = self.job.settings, clock.now()
-        pauses = Pauses(settings.repull_after_seconds, settings.repull_at_most_seconds)
-        for study, known in self.findings.memory.items():
-            series = dict(known.series)
-            for uid, one in known.series.items():
-                if one.attempt is not None and not one.attempt.judged and not one.largest:
-                    here = len(images_in(self.job.folders.series(study, uid)).names)
-                    series[uid] = rules.judge(one, here, now, pauses)
-                    self.findings.fruitless_moves += series[uid].fruitless > one.fruitless
-            self.findings.memory[study] = replace(known, series=series)
-
-    def _note_sickness(self) -> None:
-        """Whether the scanner sends nothing at all (R29); then that is the fault, not each series."""
-        attempts = [one for study in self.findings.memory.values() for one in study.series.values()]
-        self.findings.sick = sick = rules.sickness(self.findings.sick, attempts)
-        if sick is None or self.job.dry_run:
-            return
-        settings = self.job.settings
-        port = f"port {settings.receive_port}" if settings.receive else "the port of the program that receives"
-        text = (
-            f"scanner {settings.called_ae_title} at {settings.host}:{settings.port} sends no images at all: "
-            f"the C-MOVEs of {rules.SICK_SERIES} series in a row brought nothing; is {settings.calling_ae_title} "
-            f"registered on it with this machine's address and {port}? does the program that files images run?"
-        )
-        self.findings.faults.append(fault(Message("sends nothing", text)))
-
-    def _note_untested(self) -> None:
-        """Which faults of earlier passes this pass could not test: what waits for its next attempt or question."""
-        for study in self.findings.memory.values():
-            for one in study.series.values():
-                attempt, listing = one.attempt, one.listing
-                if not one.complete and attempt is not None and not attempt.succeeded and not one.retrieved:
-                    self.findings.untested.add(MOVE)
-                if listing is not None and listing.cut_in_a_row and not one.complete:
-                    self.findings.untested.add(FIND)
-                if not one.complete and one.fruitless:
-                    self.findings.untested.add(SET_ASIDE)
 
     def _remember(self, study: Study) -> None:
         """Keep what is known of STUDY for the next pass."""

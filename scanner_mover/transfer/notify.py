@@ -3,7 +3,6 @@
 A plain module: most passes have no event.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -86,7 +85,7 @@ def _keep(server: ServerFolders, events: list[dict[str, object]], log: Callable[
         known, problem = state.load(server.state)
         if problem is None:
             known.events = list(events)
-            state.save(known, server.state, os.path.join(server.pids, server.work_prefix + os.urandom(8).hex()))
+            state.save(known, server.state, server.new_part())
     except UnusableError as error:
         log(str(error))
     finally:

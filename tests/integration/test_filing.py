@@ -10,7 +10,7 @@ import pytest
 import scanner_mover.site.staging
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.commands.move import make_pass
-from scanner_mover.transfer import closing
+from scanner_mover.transfer import closed
 from tests.integration.invariants import staging
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
@@ -119,7 +119,7 @@ def test_content_is_on_the_disk_before_its_name_and_names_before_the_request_mov
         folder = os.path.dirname(target) if dst_dir_fd is None else os.readlink(f"/proc/self/fd/{dst_dir_fd}")
         return next((one for one in ("raw", "finished-scans") if one in folder), "")
 
-    for module in (scanner_mover.site.staging, closing):
+    for module in (scanner_mover.site.staging, closed):
         watch(module, "sync_file_system", lambda folder: "sync")
     for name in ("link", "rename"):
         watch(os, name, target)

@@ -82,10 +82,10 @@ def test_an_error_of_ours_in_a_pass_is_never_1(tmp_path):
     assert site.move().returncode == 0
     code = (
         "from scanner_mover.site import requests\n"
-        "import scanner_mover.transfer.one_pass as one_pass\n"
+        "import scanner_mover.transfer.work as work\n"
         "import sys\n"
         "def scan(*args, **kwargs): raise KeyError('ours')\n"
-        "requests.scan = one_pass.scan = scan\n"
+        "requests.scan = work.scan = scan\n"
         "sys.argv = ['scanner-mover', 'move']\n"
         "from scanner_mover.__main__ import main\n"
         "main()\n"

@@ -1,0 +1,111 @@
+"""The questions before a request is closed: all that decides is asked and read immediately before (R22, R35, R44)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from scanner_mover import clock
+from scanner_mover.failures import Failure
+from scanner_mover.rules import closing as rules
+from scanner_mover.rules import series as series_rules
+from scanner_mover.scanner.inventory import Everything, Inventory, StudyAnswer
+from scanner_mover.site.mpps import Step
+from scanner_mover.transfer import waiting
+from scanner_mover.transfer.faults import Message, fault
+from scanner_mover.transfer.job import Findings, Job
+from scanner_mover.transfer.retrieving import Retrieving
+from scanner_mover.transfer.study import Series, Study, look
+
+
+@dataclass
+class LastLook:
+    """Asks the questions before closing; `steps_of` reads the MPPS files of one study anew."""
+
+    job: Job
+    findings: Findings
+    inventory: Inventory
+    retrieving: Retrieving
+    steps_of: Callable[[str], tuple[Step, ...]]
+
+    def at(self, study: Study) -> bool:
+        """Ask everything that closes STUDY, read its MPPS files, and count it anew; False: not all was answered.
+
+        Where the answers say that it must not be closed now, `study.error` says why.
+        """
+        by_name = self._to_list(study)
+        told = self.inventory.everything(study.uid, by_name)
+        study.asked_at = clock.now()
+        study.answer, study.steps = told.series, self.steps_of(study.uid)
+        if not self._is_answered(study, told):
+            return False
+        memory = {uid: one.memory for uid, one in study.series.items()}
+        study.memory = replace(study.memory, series=memory, study_date=told.study.study_date or "")
+        images = {(study.uid, uid): answer for uid, answer in told.images.items()}
+        look(study, images, self.job.settings, self.job.folders, study.asked_at, again=True)
+        waiting.note_quiet(study)
+        self._say_lists(study, told)
+        self._look_for_a_cut(study, told.study)
+        return True
+
+    def _to_list(self, study: Study) -> list[str]:
+        """The series whose images are asked for by name; of the others the log says that their count decides."""
+        by_name = [
+            one.uid
+            for one in study.wanted
+            if one.is_told and (one.told.count is None or series_rules.are_named_by_uid(one.here.names))
+        ]
+        for one in study.wanted:
+            if one.uid not in by_name:
+                self.job.log(f"{study.uid}/{one.uid}, its files are not named by UIDs: relying on the count")
+        return by_name
+
+    def _is_answered(self, study: Study, told: Everything) -> bool:
+        """Whether every question before closing was answered; a refusal of a level is an answer (R22 b, R35)."""
+        questions: list[tuple[str, Failure | None]] = [("SERIES", told.series.failure)]
+        questions += [("IMAGE", one.failure) for one in told.images.values()]
+        questions.append(("STUDY", told.study.failure))
+        for level, failure in questions:
+            if failure is not None and (level == "SERIES" or not series_rules.is_answer(failure)):
+                text = f"{study.uid}, the scanner could not be asked at {level} level before closing"
+                self.retrieving.scanner_fault(study, failure, text)
+                return False
+        return True
+
+    def _say_lists(self, study: Study, told: Everything) -> None:
+        """Say of each series what its list means."""
+        for uid, answer in told.images.items():
+            series = study.series.get(uid)
+            if series is None or series.memory.listing is None:
+                continue
+            name, listing = f"{study.uid}/{uid}", series.memory.listing
+            if series_rules.count_is_believed(listing) and series.told.count is not None:
+                why = answer.failure.text if answer.failure else "it names none"
+                self.job.log(f"{name}, the scanner does not list its images ({why}): relying on the count")
+            elif listing.cut_in_a_row:
+                assert answer.failure is not None
+                self.retrieving.scanner_fault(study, answer.failure, f"{name}, the list of its images was cut short")
+            elif listing.missing:
+                self.job.log(f"{name}, {listing.missing} images that the scanner lists are not here")
+            if listing.succeeded and listing.answers != listing.listed:
+                self.job.log(f"{name}, the scanner lists {listing.listed} images in {listing.answers} answers")
+
+    def _look_for_a_cut(self, study: Study, told: StudyAnswer) -> None:
+        """If the STUDY level tells more than all series together, that is a fault (R35)."""
+        told_series = [one for one in study.series.values() if one.is_told]
+        numbers = [_number_of_images(one) for one in told_series]
+        if told.failure is not None or not rules.study_tells_more(told.series, told.images, len(told_series), numbers):
+            return
+        text = (
+            f"study {study.uid}: the scanner tells {told.series or '?'} series with {told.images or '?'} images at "
+            f"STUDY level, but lists {len(told_series)} series with {sum(filter(None, numbers))}: it is not closed; "
+            "does the scanner limit the number of its answers?"
+        )
+        study.error = study.error or "the scanner does not list all series"
+        self.findings.faults.append(fault(Message(f"cut-short {study.uid}", text)))
+        self.job.log(text)
+
+
+def _number_of_images(series: Series) -> int | None:
+    """How many images the scanner tells of a series, by its number or its list, repeated answers included."""
+    listing = series.memory.listing
+    answers = listing.answers if listing is not None and listing.listed else None
+    return max(filter(None, (series.told.number_of_series_related_instances, answers)), default=None)

@@ -1,0 +1,58 @@
+"""What a request waits for, by what is known of its study: how long nothing has changed, and what is missing."""
+
+import datetime
+from dataclasses import replace
+
+from scanner_mover.config import Settings
+from scanner_mover.rules import closing as rules
+from scanner_mover.rules.closing import Procedure, WaitsFor
+from scanner_mover.transfer.study import Study
+
+
+def note_quiet(study: Study) -> None:
+    """Remember since when the scanner has told the same of STUDY, counted from the end of its procedure on (R22 a)."""
+    if not study.answered:
+        return
+    ended_before = study.memory.procedure == study.procedure.value
+    earlier = study.memory.fingerprint if ended_before else None
+    since = rules.unchanged_since(study.fingerprint, earlier, study.memory.unchanged_since, study.asked_at)
+    study.memory = replace(
+        study.memory, fingerprint=study.fingerprint, unchanged_since=since, procedure=study.procedure.value
+    )
+
+
+def quiet_left(study: Study, settings: Settings) -> float:
+    """How many seconds without a change STUDY still needs before it may be closed (R22 a, R32)."""
+    since = study.memory.unchanged_since
+    seconds = settings.quiet_seconds
+    if study.procedure is Procedure.UNKNOWN:
+        seconds = max(seconds, _no_mpps_seconds(study, settings) or seconds)
+    return seconds if since is None else rules.quiet_left(since, study.asked_at, seconds)
+
+
+def ends_by_quiet(study: Study, settings: Settings) -> bool:
+    """Whether STUDY has ended, or counts as ended when nothing changes any more (R32)."""
+    return study.procedure is not Procedure.UNKNOWN or _no_mpps_seconds(study, settings) is not None
+
+
+def waits_for(study: Study, settings: Settings, due_in: float | None) -> WaitsFor | None:
+    """What the request of STUDY waits for; None: it may be closed. DUE_IN: seconds until the next C-MOVE, if any."""
+    state = study.procedure
+    quiet = quiet_left(study, settings)
+    if state is Procedure.UNKNOWN and _no_mpps_seconds(study, settings) is not None and quiet <= 0:
+        state = Procedure.ENDED  # no MPPS file will come (R32)
+    return rules.waits_for(
+        answered=study.answered,
+        counts=[one.count for one in study.wanted],
+        wanted=len(study.wanted),
+        state=state,
+        quiet=quiet,
+        due=due_in is not None and due_in <= 0,
+    )
+
+
+def _no_mpps_seconds(study: Study, settings: Settings) -> float | None:
+    expected = study.memory.mpps_expected and study.request.mpps_expected
+    return rules.no_mpps_seconds(
+        settings.no_mpps_after_seconds, expected, study.memory.study_date, datetime.date.today()
+    )

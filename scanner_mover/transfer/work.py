@@ -1,0 +1,180 @@
+"""The work of a pass: which requests there are, whether anything is to be done, and what is kept of what was found.
+
+A plain module: until there is work to do, nothing is imported that costs time. What the work needs (`sh`, `tenacity`,
+`pydicom`) is imported with `all_requests`.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from scanner_mover import clock, signals
+from scanner_mover.config import Settings
+from scanner_mover.errors import UnusableError, reason
+from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on, staging_left
+from scanner_mover.site.requests import Request, left_alone, scan
+from scanner_mover.transfer.faults import unusable
+from scanner_mover.transfer.frame import Frame
+from scanner_mover.transfer.report import PassReport, StudyReport
+
+if TYPE_CHECKING:
+    from scanner_mover.transfer.job import Findings
+
+
+class Work(NamedTuple):
+    """What the work of a pass came to; `report` is None when it was cut short.
+
+    `untested` are the groups of faults that it could not test, `requested` the studies that were asked for.
+    """
+
+    report: PassReport | None = None
+    untested: frozenset[str] = frozenset()
+    requested: frozenset[str] = frozenset()
+
+
+def work(frame: Frame, settings: Settings) -> Work:
+    """Open the log, look at the switch, and do what is requested.
+
+    Raises UnusableError and ConfigurationError when nothing can be done at all, Ended when a signal asks us to end.
+    """
+    options, folders = frame.options, DataFolders(settings.data_dir)
+    frame.open_log()
+    if frame.state_problem is not None:
+        frame.log(frame.state_problem)
+    enabled = is_switched_on(folders)
+    frame.log("move enabled, start getScans" if enabled else "move disabled, start clearScans")
+    done = Work()
+    studies: Sequence[StudyReport] = ()
+    if enabled or options.studies:
+        if not options.dry_run:
+            _remove_left(frame.server)
+        requests = _requests(frame, folders)
+        if requests or (not options.dry_run and staging_left(folders)):
+            findings = _handle(frame, settings, folders, requests, enabled)
+            studies = findings.reports
+            done = Work(
+                untested=frozenset(findings.untested),
+                requested=frozenset(request.study_instance_uid for request in requests),
+            )
+        else:
+            frame.state.requests, frame.state.scanner_down, frame.state.sick = {}, False, None
+    report = PassReport(
+        project=frame.project,
+        started=clock.iso(frame.started),
+        seconds=frame.seconds,
+        enabled=enabled,
+        dry_run=options.dry_run,
+        studies=tuple(studies),
+    )
+    return done._replace(report=report)
+
+
+def _requests(frame: Frame, folders: DataFolders) -> list[Request]:
+    """The requests of this pass, oldest first, or the studies that were named on the command line."""
+    found = scan(folders.active_scans)
+    for line in found.unreadable:
+        frame.faults.append(unusable(line))
+        frame.log(line)
+    for line in left_alone(folders.active_scans, frame.state.not_yet_reported("requests", found.not_uids)):
+        frame.log(line)
+    wanted = frame.options.studies
+    if not wanted:
+        return found.requests
+    requested = [request for request in found.requests if request.study_instance_uid in wanted]
+    named = {request.study_instance_uid for request in requested}
+    return requested + [Request(uid) for uid in dict.fromkeys(wanted) if uid not in named]
+
+
+def _handle(
+    frame: Frame, settings: Settings, folders: DataFolders, requests: Sequence[Request], enabled: bool
+) -> "Findings":
+    """Handle REQUESTS; what was found is kept in the state, also when it ends early."""
+    from scanner_mover.transfer import all_requests
+    from scanner_mover.transfer.job import Job
+    from scanner_mover.transfer.keeping import Keeper
+
+    options = frame.options
+    keeper = Keeper(frame, {request.study_instance_uid for request in requests})
+    keeper.begin()
+    try:
+        with _scratch_folder(frame) as scratch, frame.view.progress() as progress:
+            job = Job(
+                settings=settings,
+                folders=folders,
+                server=frame.server,
+                requests=requests,
+                scratch_folder=scratch,
+                closes=enabled,
+                by_hand=bool(options.studies),
+                dry_run=options.dry_run,
+                scanner_was_down=frame.state.scanner_down,
+                log=frame.log,
+                not_yet_reported=frame.state.not_yet_reported,
+                progress=progress,
+            )
+            all_requests.handle(job, keeper.findings)
+    finally:
+        with signals.deferred():
+            frame.faults += keeper.findings.faults
+            frame.closed += keeper.findings.closed
+            keeper.take()
+    frame.log(_summary(keeper.findings.reports, frame.seconds))
+    return keeper.findings
+
+
+@contextlib.contextmanager
+def _scratch_folder(frame: Frame) -> Iterator[str]:
+    """A folder of this pass alone, removed at its end. Raises UnusableError."""
+    import tempfile
+
+    place = None if frame.options.dry_run else frame.server.pids
+    path: str | None = None
+    try:
+        with signals.deferred():
+            try:
+                path = tempfile.mkdtemp(prefix=frame.server.work_prefix, dir=place)
+            except OSError as error:
+                raise UnusableError(f"no working folder can be made in {place}: {reason(error)}") from error
+        yield path
+    finally:
+        if path is not None:
+            with signals.deferred():
+                _remove(path)
+
+
+def _remove_left(server: ServerFolders) -> None:
+    """Remove the temporary files of a pass that was killed (R27).
+
+    Raises UnusableError when the folder of the lock cannot be read.
+    """
+    try:
+        names = os.listdir(server.pids)
+    except OSError as error:
+        raise UnusableError(f"the folder {server.pids} cannot be read: {reason(error)}") from error
+    for name in names:
+        if name.startswith(server.work_prefix):
+            _remove(os.path.join(server.pids, name))
+
+
+def _remove(path: str) -> None:
+    """Remove PATH, a file or a folder with all that is in it, as far as that is possible.
+
+    Where nothing can be removed nothing can be made either, and that is reported.
+    """
+    with contextlib.suppress(OSError):
+        if os.path.isdir(path) and not os.path.islink(path):
+            import shutil
+
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+
+
+def _summary(reports: Sequence[StudyReport], seconds: float) -> str:
+    """The log's last line about a pass."""
+    outcomes = [report.outcome for report in reports]
+    counts = ", ".join(f"{outcomes.count(one)} {one}" for one in ("finished", "failed", "waiting", "error"))
+    retrieved = sum(series.pulled for report in reports for series in report.series)
+    requests = "1 request" if len(reports) == 1 else f"{len(reports)} requests"
+    return f"pass over {requests}: {counts}; {retrieved} series pulled ({seconds:.1f} s)"
