@@ -340,6 +340,22 @@ def test_status_is_one_screen_with_a_bar_for_each_request(slow, columns):
         assert "2 of 2" in screen
 
 
+@pytest.mark.parametrize("columns", [60, 120])
+def test_status_tears_no_word_and_no_uid(slow, columns):
+    site, study = slow
+    site.mpps(study, ended=False)
+    assert site.move().returncode == 0
+    with Terminal(site, "status", columns=columns, lines=24) as terminal:
+        assert terminal.wait() == 0
+    words = terminal.screen.split()
+    for word in (study, "switched", "finished:", "8", "step"):
+        assert word in words, terminal.screen
+    lines = terminal.screen.splitlines()
+    (first,) = (number for number, line in enumerate(lines) if study in line.split())
+    # One line at 120 columns; at 60 the words have a line of their own, which is folded.
+    assert (len(lines) - first == 1) == (columns == 120), terminal.screen
+
+
 def test_the_last_screen_of_the_demo_has_what_came_out_and_what_to_do_next(tmp_path):
     site = Site(tmp_path)
     with Terminal(site, "demo", columns=80, lines=24) as terminal:
@@ -449,7 +465,7 @@ def test_what_a_state_file_holds_is_no_markup(slow):
     site.mpps(study, ended=False)
     site.move()
     state = site.state()
-    state["requests"][study]["procedure"] = "[/red]"
+    state["requests"][study]["waits_text"] = "[/red]"
     site.state_file.write_text(json.dumps(state))
     with Terminal(site, "status", columns=160, lines=24) as terminal:
         assert terminal.wait() == 0
