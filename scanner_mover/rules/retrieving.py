@@ -102,8 +102,11 @@ def due_in(memory: SeriesMemory, here: int, now: Moment, pauses: Pauses) -> floa
     return max(0.0, pause_seconds(fruitless, pauses, succeeded=attempt.succeeded) - elapsed)
 
 
-def judge(memory: SeriesMemory, here: int, now: Moment, pauses: Pauses) -> SeriesMemory:
-    """MEMORY with the last attempt judged: it helped if something new is HERE; if not when the next is due, not."""
+def judge(memory: SeriesMemory, here: int, now: Moment, pauses: Pauses, *, next_is_made: bool = False) -> SeriesMemory:
+    """MEMORY with the last attempt judged (R29): fruitful as soon as something new is HERE, else when the next is due.
+
+    NEXT_IS_MADE: the next one is made now, before it is due: by hand, or since the scanner tells something else.
+    """
     largest = max(memory.largest, here)
     attempt = memory.attempt
     if attempt is None:
@@ -112,7 +115,7 @@ def judge(memory: SeriesMemory, here: int, now: Moment, pauses: Pauses) -> Serie
         helped = memory.names_helped or attempt.by_name
         judged = replace(attempt, judged=True, before=largest)
         return replace(memory, largest=largest, attempt=judged, fruitless=0, names_fruitless=0, names_helped=helped)
-    if attempt.judged or due_in(memory, here, now, pauses) > 0:
+    if attempt.judged or (due_in(memory, here, now, pauses) > 0 and not next_is_made):
         return replace(memory, largest=largest)
     return replace(
         memory,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scanner_mover.dicom import is_uid
 from scanner_mover.failures import Failure, Kind
@@ -89,6 +89,14 @@ def listing(
         cut_in_a_row=(earlier.cut_in_a_row if earlier else 0) + 1 if cut else 0,
         digest=digest(sop_instance_uids),
     )
+
+
+def stale(known: Listing, here: int) -> Listing:
+    """KNOWN after the number of images HERE has changed: which of its images are missing is then only an estimate.
+
+    What closes a request is listed anew before (R22 b).
+    """
+    return replace(known, missing=max(0, known.listed - here))
 
 
 def digest(sop_instance_uids: Iterable[str]) -> str:

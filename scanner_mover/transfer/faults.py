@@ -72,8 +72,13 @@ def fault(cause: "Failure | ScannerMoverError | Stuck | Message") -> Fault:
         return Fault(cause, cause.key, cause.key, cause.exit_status, cause.of_scanner)
     if isinstance(cause, ScannerMoverError):
         return Fault(cause, str(cause), str(cause), cause.exit_status, False)
-    series = f"stuck {cause.study_instance_uid} {cause.series_instance_uid}"
+    series = stuck_group(cause.study_instance_uid, cause.series_instance_uid)
     return Fault(cause, series, f"{cause.received} of {cause.expected}", ExitStatus.SCANNER, True)
+
+
+def stuck_group(study_instance_uid: str, series_instance_uid: str) -> str:
+    """The group of the faults that tell of a series that is stuck."""
+    return f"stuck {study_instance_uid} {series_instance_uid}"
 
 
 def unusable(text: str) -> Fault:

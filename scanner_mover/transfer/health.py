@@ -6,7 +6,7 @@ from scanner_mover import clock
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules.retrieving import Pauses
 from scanner_mover.site.images import images_in
-from scanner_mover.transfer.faults import FIND, MOVE, SET_ASIDE, Message, fault
+from scanner_mover.transfer.faults import FIND, MOVE, SET_ASIDE, Message, fault, stuck_group
 from scanner_mover.transfer.job import Findings, Job
 
 
@@ -42,12 +42,13 @@ def note_sickness(job: Job, findings: Findings) -> None:
 
 def note_untested(findings: Findings) -> None:
     """Which faults of earlier passes this pass could not test: what waits for its next attempt or question."""
-    for study in findings.memory.values():
-        for one in study.series.values():
+    for study_instance_uid, study in findings.memory.items():
+        for uid, one in study.series.items():
             attempt, listing = one.attempt, one.listing
             if not one.complete and attempt is not None and not attempt.succeeded and not one.retrieved:
                 findings.untested.add(MOVE)
             if listing is not None and listing.cut_in_a_row and not one.complete:
                 findings.untested.add(FIND)
-            if not one.complete and one.fruitless:
-                findings.untested.add(SET_ASIDE)
+            if not one.complete and attempt is not None:
+                # One that was told by hand after its first attempt has not recovered either.
+                findings.untested |= {SET_ASIDE, stuck_group(study_instance_uid, uid)}

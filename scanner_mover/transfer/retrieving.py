@@ -73,9 +73,10 @@ class Retrieving:
     def _pauses(self) -> Pauses:
         return Pauses(self.job.settings.repull_after_seconds, self.job.settings.repull_at_most_seconds)
 
-    def _judged(self, study: Study, series: Series) -> Series:
+    def _judged(self, study: Study, series: Series, *, next_is_made: bool = False) -> Series:
         """SERIES with its last attempt judged (R29)."""
-        memory = rules.judge(series.memory, len(series.here.names), clock.now(), self._pauses())
+        here, now, pauses = len(series.here.names), clock.now(), self._pauses()
+        memory = rules.judge(series.memory, here, now, pauses, next_is_made=next_is_made)
         self.findings.fruitless_moves += memory.fruitless > series.memory.fruitless
         study.remember(series.uid, memory)
         return study.series[series.uid]
@@ -151,6 +152,7 @@ class Retrieving:
     def _attempt(self, study: Study, series: Series, how: How) -> None:
         """One attempt: all query files and retries of SERIES in this pass (R29)."""
         job, uid = self.job, series.uid
+        series = self._judged(study, series, next_is_made=True)
         memory = series.memory
         before = max(memory.largest, len(series.here.names))
         retries = self.limits.retries if study.memory.failed_at is None else 0

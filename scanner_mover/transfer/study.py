@@ -185,6 +185,8 @@ def counted(series: Series, settings: Settings, now: Moment) -> Series:
         missing = sorted(series_rules.missing_by_name(series.sop_instance_uids, names))
         listing = replace(listing, missing=len(missing))
         memory = replace(memory, first_missing=tuple(missing[:4]))
+    elif listing is not None and memory.list_asked is not None and memory.list_asked.basis != series.basis:
+        listing = series_rules.stale(listing, len(names))
     asked = memory.list_asked.at if memory.list_asked is not None else None
     empty = series_rules.is_empty(memory.empty_since, asked, settings.quiet_seconds)
     count = series_rules.count(series.told, names, listing, empty=empty)

@@ -95,6 +95,26 @@ class TestNeverArrives:
         scenario.a_pass("--study", study.uid, exit_status=5)
         assert len(scanner.moves) == 2, "it does not wait"
 
+    def test_R31_attempts_by_hand_count_and_nothing_recovers_by_waiting(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        study = scenario.acquire(3)
+        scanner.script.sends_nothing = True
+        for _ in range(4):
+            scenario.a_pass("--study", study.uid, exit_status=5)
+        assert scenario.site.state()["requests"][study.uid]["series"][series_of(study)]["fruitless"] == 3
+        done = scenario.a_pass(exit_status=5)
+        assert done.stderr == ""
+
+    def test_R31_a_study_that_arrives_by_hand_is_not_stuck(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
+        study = scenario.acquire(2)
+        scanner.script.move_status = 0xC000
+        for _ in range(2):
+            scenario.a_pass(exit_status=5)
+        scanner.script.move_status = None
+        done = scenario.site.move("--study", study.uid)
+        assert (done.returncode, "stuck" in done.stderr) == (0, False)
+
     def test_R29_a_scanner_that_sends_nothing_at_all_is_one_fault_and_gets_one_attempt_a_pause(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:

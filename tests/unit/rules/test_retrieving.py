@@ -121,6 +121,13 @@ def test_R29_an_attempt_is_fruitless_when_the_next_is_due_and_nothing_new_is_her
     assert judge(attempted(ago(120), before=5), 2, NOW, PAUSES).fruitless == 1, "what came back was here before"
 
 
+def test_R29_an_attempt_that_is_followed_at_once_is_judged_too():
+    memory = attempted(ago(1), before=2)
+    assert judge(memory, 2, NOW, PAUSES).fruitless == 0
+    assert judge(memory, 2, NOW, PAUSES, next_is_made=True).fruitless == 1
+    assert judge(memory, 3, NOW, PAUSES, next_is_made=True).fruitless == 0
+
+
 def test_R29_only_something_new_here_starts_the_count_anew():
     memory = attempted(ago(5), succeeded=False, before=2, fruitless=4, names_fruitless=2, by_name=True)
     judged = judge(memory, 3, NOW, PAUSES)

@@ -21,6 +21,7 @@ from scanner_mover.rules.series import (
     listing,
     missing_by_name,
     number_of_images,
+    stale,
     with_vanished,
 )
 
@@ -199,6 +200,13 @@ def test_R34_a_network_that_breaks_says_nothing_about_the_list(kind):
     failure = Failure(kind, "broke")
     assert not is_answer(failure)
     assert listed([], failure=failure) is None
+
+
+def test_R33_a_list_of_before_is_no_proof_after_images_arrived():
+    known = listed(set(UIDS[:2]))
+    assert known is not None and known.missing == 4
+    assert stale(known, 5).missing == 1
+    assert count(Told("1.1", 6), set(UIDS), stale(known, 6)).complete
 
 
 # R36
