@@ -35,7 +35,7 @@ def test_the_program_does_what_the_command_says(where: str, command: list[str], 
         with site.moving(*arguments) as process:
             wait_until(lambda: site.state_file.exists())
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(240) == 0
     else:
         assert subcommand == "move"
         assert site.move(*arguments).returncode == 0

@@ -97,7 +97,7 @@ def test_a_mover_that_runs_on_is_told_and_goes_on(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
         wait_until(lambda: len(site.messages()) >= 2)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(240) == 0
     unit_name = "scanner-mover.service"
     assert calls.read_text().splitlines() == [f"--quiet is-active {unit_name}", f"reload {unit_name}"]
 

@@ -32,7 +32,7 @@ def test_dcmtk_refuses_a_port_below_1024_to_all_but_root(tmp_path: Path, command
         check=False,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=240,
         cwd=folder,
         env=Site(tmp_path).environment,  # with DCMTK's movescu on its PATH, not pynetdicom's
     )

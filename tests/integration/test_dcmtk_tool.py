@@ -55,7 +55,7 @@ def test_so_is_one_that_never_ends_a_line_and_our_memory_is_not_filled(fake):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert (done.stdout, done.stderr) == ("ended: it printed without end\n", "")
 
@@ -154,7 +154,7 @@ def test_R27_it_is_ended_when_a_signal_ends_us(fake, tmp_path):
     )
     wait_until(number.exists)
     parent.terminate()
-    _, err = parent.communicate(timeout=30)
+    _, err = parent.communicate(timeout=240)
     assert Ended.__name__ in err.decode()
     assert not is_running(int(number.read_text()))
 
@@ -194,7 +194,7 @@ def test_R27_it_is_ended_when_a_signal_comes_while_it_is_being_started(fake):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert (done.stdout, done.stderr) == ("143 left: 0\n", "")
 

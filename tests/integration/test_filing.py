@@ -92,7 +92,7 @@ def test_staging_is_private_whatever_the_umask_says(scenario: Scenario, scanner:
             (folder,) = staging(scenario.site)
             assert folder.stat().st_mode & 0o777 == 0o700
             os.kill(passing.pid, signal.SIGTERM)
-            passing.wait(30)
+            passing.wait(240)
     finally:
         os.umask(old)
 

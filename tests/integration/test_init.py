@@ -256,7 +256,7 @@ def test_a_working_folder_that_was_removed_is_one_line(new, tmp_path, arguments)
         capture_output=True,
         text=True,
         env=new.environment,
-        timeout=60,
+        timeout=240,
     )
     assert (done.returncode, done.stderr.count("\n")) == (4, 1), done
     assert "relative to a working folder that was removed" in done.stderr

@@ -145,7 +145,7 @@ def test_R27_a_pass_that_is_ended_leaves_no_child_no_lock_and_no_file(tmp_path, 
         wait_until(started.exists)
         # To us alone: ending the tool is our task.
         mover.send_signal(number)
-        out, err = mover.communicate(timeout=30)
+        out, err = mover.communicate(timeout=240)
     assert (mover.returncode, out, err) == (128 + number, "", "")
     assert not is_running(int(started.read_text()))
     assert flock(site.lock_file) == 0

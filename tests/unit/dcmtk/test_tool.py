@@ -120,7 +120,7 @@ def test_it_does_not_read_our_standard_input(fake, tmp_path):
         input="a secret",
         stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert json.loads(done.stdout)["stdin"] == ""
 
@@ -268,7 +268,7 @@ def test_few_descriptors_are_one_line(fake, tmp_path, descriptors):
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     cannot = f"{tmp_path / 'tools' / 'findscu'} cannot be started: Too many open files\n"
     assert done.stdout == (cannot if descriptors < 15 else "ran\n")
