@@ -150,7 +150,7 @@ class Sorter:
         """
         if not names:
             return Filed()
-        dumps = dcmdump.dump(self._tools, staging, names, TAGS, load_all=False)
+        dumps = dcmdump.dump(self._tools, staging, names, TAGS, load_all=False, small_dictionary=True)
         # Before its name, its content: after a power cut a name in site/raw must not lead to half an image.
         sync_file_system(staging)
         wanted = self._requested | frozenset(requested)

@@ -23,7 +23,8 @@ TEMPLATES = [one for one in files("scanner_mover").joinpath("templates").iterdir
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line[0])
 def test_each_line_is_as_in_the_standard(line):
     tag = int(line[0].strip("()").replace(",", ""), 16)
-    assert line[1:3] == [dictionary_VR(tag), dictionary_keyword(tag)]
+    vr = {"px": "OB or OW"}.get(line[1], line[1])  # DCMTK's own name for that
+    assert [vr, line[2]] == [dictionary_VR(tag), dictionary_keyword(tag)]
     assert line[4] == "DICOM"
 
 
@@ -39,8 +40,7 @@ def test_each_tag_that_is_read_of_an_answer_is_in_it():
     tags = [tag_for_keyword(keyword) for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS)]
     assert {f"{tag >> 16:04x},{tag & 0xFFFF:04x}" for tag in tags if tag is not None} <= TAGS
     ours = {value for name, value in vars(dicom).items() if name.isupper() and re.fullmatch(r"\w{4},\w{4}", str(value))}
-    # Images are judged with the whole dictionary.
-    assert dicom.STUDY_INSTANCE_UID in ours and {tag for tag in ours if not tag.startswith("7fe0")} <= TAGS
+    assert dicom.STUDY_INSTANCE_UID in ours and ours <= TAGS
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.name)

@@ -296,6 +296,22 @@ class TestWholeOrNot:
         assert filed.filed == {} and len(filed.damaged) == len(filed.set_aside) == len(content)
         assert {one.reason for one in filed.set_aside} >= {Reason.DAMAGED, Reason.NO_PIXELS, Reason.NO_UID}
 
+    def test_neither_in_implicit_vr_which_needs_a_dictionary(self, place, tmp_path):
+        (path,) = mr_series(
+            tmp_path / "implicit",
+            study_instance_uid=STUDY,
+            series_instance_uid=SERIES,
+            images=1,
+            transfer_syntax=ImplicitVRLittleEndian,
+        )
+        content = path.read_bytes()
+        for length in [*range(0, len(content), 13), *range(len(content) - 20, len(content))]:
+            (place.staging / f"MR.X.{length}").write_bytes(content[:length])
+        for origin in (Origin.OPEN, Origin.CLOSED):
+            assert place.sort(origin).filed == {}
+        place.receive(path)
+        assert place.sort().filed == {(STUDY, SERIES): 1}
+
     @pytest.mark.parametrize("kind", ["jpeg", "jpeg2000", "rle"])
     def test_a_compressed_one_neither(self, place, tmp_path, kind):
         (path,) = compressed_series(
