@@ -134,7 +134,9 @@ def search(settings: Settings, wanted: Wanted, limit: int | None, scratch_folder
         rows.sort(key=_in_order)
     elif wanted.modality and rows:
         failure = _complete_modalities(rows, ask_all) or failure
-        rows = [row for row in rows if matches_text(_text(row["ModalitiesInStudy"]), wanted.modality)]
+        kept = [row for row in rows if matches_text(_text(row["ModalitiesInStudy"]), wanted.modality)]
+        ignored += [["modality"]] * (len(rows) - len(kept))
+        rows = kept
     return Answer(
         rows[:limit],
         limit is not None and len(rows) > limit,

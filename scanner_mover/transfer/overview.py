@@ -13,6 +13,7 @@ from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.errors import UnusableError
 from scanner_mover.rules.closing import Outcome, Procedure, WaitsFor
 from scanner_mover.rules.records import StudyMemory
+from scanner_mover.rules.series import is_wanted
 from scanner_mover.site import ledger, requests, state
 from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on
@@ -150,7 +151,7 @@ def look(settings: Settings, server: ServerFolders) -> Overview:
     problems += scanned.unreadable
     failed_at = _closed_at(folders.failed_scans)
     now = time.time()
-    statuses = [_request(request, known, now) for request in scanned.requests]
+    statuses = [_request(request, known, settings, now) for request in scanned.requests]
     return Overview(
         project=settings.project,
         enabled=enabled,
@@ -189,12 +190,12 @@ def is_locked(path: str) -> bool | None:
     return None if any(place.endswith(f":{lock.st_ino}") for place in held) else False
 
 
-def _request(request: Request, known: State, now: float) -> RequestStatus:
+def _request(request: Request, known: State, settings: Settings, now: float) -> RequestStatus:
     history = study_from_json(known.requests.get(request.study_instance_uid))
     age = max(0.0, now - request.modified)
     waiting = _waiting(history)
     history = history or StudyMemory()
-    report = _report(request.study_instance_uid, history)
+    report = _report(request.study_instance_uid, history, settings)
     return RequestStatus(report, now - age, age, waiting, history.event, history.event_at)
 
 
@@ -211,10 +212,12 @@ def _waiting(history: StudyMemory | None) -> Waiting:
     )
 
 
-def _report(study_instance_uid: str, history: StudyMemory) -> StudyReport:
+def _report(study_instance_uid: str, history: StudyMemory, settings: Settings) -> StudyReport:
+    """What is remembered of a study as a report; series that the site does not keep are left out (R40)."""
     series = tuple(
         SeriesReport(uid, one.expected, one.received, one.complete, one.retrieved, one.error)
         for uid, one in sorted(history.series.items(), key=lambda item: uid_order(item[0]))
+        if is_wanted(one.modality, settings.modalities)
     )
     outcome = history.outcome if history.outcome in _OUTCOMES else Outcome.WAITING.value
     procedure = history.procedure if history.procedure in _PROCEDURES else Procedure.UNKNOWN.value

@@ -630,6 +630,14 @@ def test_what_does_not_match_is_neither_shown_nor_requested_and_that_is_said(car
     )
 
 
+def test_studies_of_other_modalities_are_counted_too(careless):
+    site, _ = careless
+    done = site.mover("find", "--json", "--modality", "CT", "--request")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert "also returned 3 studies that do not match --modality CT" in done.stderr
+    assert site.requests_in("active-scans") == []
+
+
 def test_another_study_than_the_one_asked_for_is_not_shown(careless):
     site, uids = careless
     done = site.mover("find", "--json", "--study", uids["head"])

@@ -382,3 +382,12 @@ def test_a_waiting_process_is_no_holder(tmp_path):
 
 def _waiting() -> str:
     return "\n".join(line for line in Path("/proc/locks").read_text().splitlines() if "->" in line)
+
+
+def test_R40_series_that_are_not_kept_are_not_counted(site):
+    site.config(modalities=["MR"])
+    site.request(STUDY)
+    series = {"1.2.3": SeriesMemory(expected=5, modality="MR"), "1.2.4": SeriesMemory(expected=2, modality="SR")}
+    keep(site, **{**State().to_json(), "requests": {STUDY: to_json(StudyMemory(series=series))}})
+    (request,) = all_forms(site).to_json()["requests"]
+    assert [one["series"] for one in request["series"]] == ["1.2.3"]
