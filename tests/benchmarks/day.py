@@ -2,8 +2,9 @@
 
 The clock is moved, everything else is real: the installed program, DCMTK's tools, a scanner that answers by C-FIND,
 C-MOVE and C-STORE. After each pass the wall clock of the next one goes on by a step and the moments in the state file
-go back by it. The steps are the reference's 15 s while the healthy request is about to finish, and then a minute, as
-the shortest pause after a fruitless attempt (R29); with `--hour` they are 15 s all day.
+go back by it. The steps are the reference's 15 s while the healthy request is about to finish, then a minute, which is
+the shortest pause after a fruitless attempt (R29), and five minutes when the pauses are an hour; with `--hour` they are
+15 s all day.
 """
 
 import json
@@ -22,8 +23,9 @@ from tests.support.site import Site
 _DAY = 24 * 3600
 # Until all that is over age has failed: twice a minute apart (R24).
 _AFTER = 600
-_STEP, _LONG_STEP = 15, 60
-_SHORT_STEPS_FOR = 900
+# {from this second of the day on: seconds to the next pass}
+_STEPS = {0: 15, 900: 60, 2 * 3600: 300}
+_FIRST_SECONDS = 900
 _OFF_FROM, _OFF_SECONDS = 900, 8 * 3600
 _IMAGES = 6
 _MOST_MOVES = 35
@@ -61,7 +63,7 @@ class _Project:
             for folder in ("finished-scans", "failed-scans"):
                 for uid in self.site.requests_in(folder):
                     self.closed.setdefault(uid, (self.seconds, folder))
-            step = _STEP if hour or self.seconds < _SHORT_STEPS_FOR else _LONG_STEP
+            step = _STEPS[0] if hour else next(step for at, step in reversed(_STEPS.items()) if self.seconds >= at)
             self.seconds += step
             self.clock.jump(self.seconds)
             time_passes(self.site, step)
@@ -75,7 +77,7 @@ def rows(lab: Lab) -> list[Row]:
     alone, healthy_alone = _project(lab), study(lab.folder("studies"), 1, _IMAGES)
     with alone.scanner:
         alone.request(healthy_alone)
-        alone.live(_SHORT_STEPS_FOR, hour=lab.hour)
+        alone.live(_FIRST_SECONDS, hour=lab.hour)
     return [*_five_requests(lab, alone.closed[healthy_alone.uid][0]), *_console_off(lab)]
 
 
