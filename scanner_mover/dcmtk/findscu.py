@@ -39,6 +39,8 @@ _MOST_LIMITS = 60
 _MOST_ENDLESS = 3
 # So much is taken on a disk that is fuller than the reserve: a few answers, so that what is complete can be closed.
 _SMALL_BYTES = 1024 * 1024
+# With less than that free, an answer that cannot be read was written to a full disk.
+_NO_ROOM_BYTES = 64 * 1024
 
 _SENDING = re.compile(r"I: Sending Find Request.*")
 _ANSWER = re.compile(r"I: Received Find Response \d+ .*")
@@ -203,6 +205,8 @@ def _find(
             of_run[-1].files.clear()  # reading them would take minutes, and say nothing that can be relied on
         names = [name for query in of_run for name in query.files[:most_read]]
         read = {dump.file: dump for dump in dcmdump.dump(tools, share.output, names, tags, small_dictionary=True)}
+        if any(dump.error for dump in read.values()) or any(len(one.files) < one.answers for one in of_run):
+            _see_that_there_is_room(share.output)
         found.append([_found(run, query, read, most_read) for query in of_run])
         if not _over_limit(run):
             found[-1] += [Found([], why_unanswered(run).about(Service.FIND))] * (len(share.numbers) - len(of_run))
@@ -237,6 +241,12 @@ def _run(tools: Toolbox, settings: Settings, queries: Sequence[str], shares: Seq
             f"{os.path.dirname(shares[0].output)}: make room"
         )
     return runs
+
+
+def _see_that_there_is_room(folder: str) -> None:
+    """Raise UnusableError when the disk of FOLDER is full: that, not the scanner, is why an answer cannot be read."""
+    if _free_bytes(folder) < _NO_ROOM_BYTES:
+        raise UnusableError(f"there is no room for the scanner's answers in {os.path.dirname(folder)}: make room")
 
 
 def _found(run: Run, query: Asked, read: Mapping[str, Dump], most_read: int | None) -> Found:

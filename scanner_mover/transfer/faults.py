@@ -3,6 +3,7 @@
 A plain module: a pass with nothing to do can have a fault too, such as a log that cannot be written.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +23,8 @@ FIND = f"{SCANNER} {Service.FIND.value}"
 MOVE = f"{SCANNER} {Service.MOVE.value}"
 # Groups that begin so are about one study, which follows.
 _OF_STUDY = ("stuck ", "cut-short ", "no-study ")
+# The folders that each pass makes anew: their names do not make another fault of the same one.
+_OF_THIS_PASS = r"(?<=\.)(work|staging)\.[0-9A-Za-z_]+(?:/[^\s:;,]*)?"
 # How many new faults of one pass get a line of their own.
 _MOST_LINES = 5
 
@@ -71,7 +74,8 @@ def fault(cause: "Failure | ScannerMoverError | Stuck | Message") -> Fault:
     if isinstance(cause, Message):
         return Fault(cause, cause.key, cause.key, cause.exit_status, cause.of_scanner)
     if isinstance(cause, ScannerMoverError):
-        return Fault(cause, str(cause), str(cause), cause.exit_status, False)
+        key = re.sub(_OF_THIS_PASS, r"\1.*", str(cause))
+        return Fault(cause, key, key, cause.exit_status, False)
     series = stuck_group(cause.study_instance_uid, cause.series_instance_uid)
     return Fault(cause, series, f"{cause.received} of {cause.expected}", ExitStatus.SCANNER, True)
 

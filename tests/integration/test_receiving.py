@@ -221,6 +221,24 @@ class TestOthers:
         finally:
             subprocess.run(["umount", str(raw)], check=True)
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk")
+    def test_what_a_stranger_sends_is_set_aside_from_another_disk_too(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        """`site/raw` is on a disk of its own, and `site/rejected` beside it is not."""
+        raw = scenario.site.data / "site" / "raw"
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(raw)], check=False).returncode:
+            pytest.skip("no mounts of our own")
+        try:
+            study, other = scenario.acquire(2), scenario.acquire(1, request=False, mpps=False)
+            scanner.script.sends = lambda paths: [*paths, *other.paths]
+            scenario.a_pass()
+            assert scenario.where(study) == "finished-scans"
+            (rejected,) = (scenario.site.data / "site" / "rejected").iterdir()
+            assert rejected.name.endswith(other.paths[0].name)
+        finally:
+            subprocess.run(["umount", str(raw)], check=True)
+
     def test_200_connections(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         with contextlib.ExitStack() as stack, self.receiving(scenario, scanner):
             for _ in range(200):

@@ -186,6 +186,12 @@ def test_R14_an_answer_that_cannot_be_read_is_a_failure(plays, text, files):
     assert found.failure is not None and found.failure.kind is Kind.INTERRUPTED
 
 
+def test_a_full_disk_is_not_taken_for_a_fault_of_the_scanner(plays, folder, monkeypatch):
+    monkeypatch.setattr(findscu, "_free_bytes", lambda path: 0)
+    with pytest.raises(UnusableError, match=f"there is no room for the scanner's answers in {folder}"):
+        plays(SENDING + answer(1) + FINAL, bad=(1,))
+
+
 def test_R14_a_silent_findscu_is_a_failure_for_every_query(plays):
     found = plays("$dcmtk: findscu v3.6.7 2022-04-22 $", queries=3)
     assert [one.answers for one in found] == [[], [], []]
