@@ -1,6 +1,7 @@
 """What can go wrong between us and the scanner: the kinds that differ in what helps. A plain module."""
 
 import enum
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -73,3 +74,8 @@ class Failure(NamedTuple):
         """This failure, with what its caller knows of the request; None: as it is."""
         known = self.detail
         return self._replace(detail=known._replace(service=service or known.service, level=level or known.level))
+
+    def refusing(self, names: Iterable[str]) -> "Failure":
+        """This failure, with the NAMES of SOP classes and transfer syntaxes that were not accepted."""
+        known = self.detail
+        return self._replace(detail=known._replace(refused=tuple(dict.fromkeys((*known.refused, *names)))))

@@ -104,10 +104,11 @@ def move(
         meanwhile=while_running,
     )
     seconds = time.monotonic() - began
-    answer = parse(output_lines(settings, run))
+    lines = output_lines(settings, run)
+    answer = parse(lines)
     if answer.status is not None:
         broken = failure.of_status(answer.status)
-        about_move = broken and broken.about(Service.MOVE)
+        about_move = broken and broken.about(Service.MOVE).refusing(failure.refused(lines))
         return MoveResult(answer.sent, answer.status, about_move, seconds, answer.sub_operations)
     unanswered = why_unanswered(run).about(Service.MOVE)
     return MoveResult(answer.sent, unanswered.text, unanswered, seconds, answer.sub_operations)

@@ -100,6 +100,7 @@ class Listener:
         self._folder = folder
         self._on_denied = on_denied
         self._lines: collections.deque[str] = collections.deque(maxlen=_MOST_LINES)
+        self._new: collections.deque[str] = collections.deque(maxlen=_MOST_LINES)
         self._denied: set[str] = set()
         self._stack = contextlib.ExitStack()
         self._child: Child | None = None
@@ -141,6 +142,11 @@ class Listener:
         """The names of the files in the folder that are being written now."""
         return processes.open_below([one.pid for one in self._members()], self._folder)
 
+    def refused(self) -> tuple[str, ...]:
+        """The SOP classes and transfer syntaxes that it did not take since this was asked last, if it names them."""
+        lines = [self._new.popleft() for _ in range(len(self._new))]
+        return failure.refused(lines)
+
     def end(self) -> frozenset[str]:
         """End storescp and all that serve its associations, and wait for their end; may be called again.
 
@@ -166,6 +172,7 @@ class Listener:
 
     def _take(self, line: str, is_error: bool) -> None:
         self._lines.append(line)
+        self._new.append(line)
         found = _DENIED.fullmatch(line)
         if found is not None and found[1] not in self._denied and len(self._denied) < _MOST_LINES:
             self._denied.add(found[1])

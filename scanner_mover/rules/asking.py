@@ -22,12 +22,20 @@ def pause_seconds(asked: Asked, *, counted: bool) -> float:
     return min(_LONGEST_SECONDS, _FIRST_SECONDS * 2.0 ** min(asked.repeats, 10))
 
 
-def is_due(asked: Asked | None, basis: str, now: Moment, *, counted: bool) -> bool:
-    """Whether to ask (again): the first time, after a change of what is told or here (BASIS), or when it is time."""
+def due_in(asked: Asked | None, basis: str, now: Moment, *, counted: bool) -> float:
+    """Seconds until a question may be asked (again); 0 the first time, and after a change of what is told or here.
+
+    BASIS stands for what is told and here now.
+    """
     if asked is None or asked.basis != basis:
-        return True
+        return 0.0
     elapsed = now.since(asked.at)
-    return elapsed is None or elapsed >= pause_seconds(asked, counted=counted)
+    return 0.0 if elapsed is None else max(0.0, pause_seconds(asked, counted=counted) - elapsed)
+
+
+def is_due(asked: Asked | None, basis: str, now: Moment, *, counted: bool) -> bool:
+    """Whether a question may be asked (again) now."""
+    return due_in(asked, basis, now, counted=counted) <= 0
 
 
 def after_asking(asked: Asked | None, basis: str, now: Moment, *, changed: bool) -> Asked:

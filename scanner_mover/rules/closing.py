@@ -2,6 +2,7 @@
 
 import datetime
 import enum
+import re
 from collections.abc import Collection, Iterable, Sequence
 
 from scanner_mover.moment import Moment
@@ -15,7 +16,9 @@ NO_MPPS_NEW_STUDY_SECONDS = 14400.0
 
 # (0040,0252), DICOM PS3.3 section C.4.14.
 _ENDED = {"COMPLETED", "DISCONTINUED"}
-_IN_PROGRESS = "IN PROGRESS"
+IN_PROGRESS = "IN PROGRESS"
+# (0040,0251), VR TM: DICOM PS3.5 section 6.2; an older form has colons.
+_TIME = re.compile(r"[0-9:]{2,8}(?:\.[0-9]{1,6})?")
 
 
 class Procedure(enum.Enum):
@@ -53,10 +56,27 @@ def step_has_ended(status: str | None, end_time: str | None, *, readable: bool =
     Its status decides: COMPLETED or DISCONTINUED, also without an end time; IN PROGRESS has not, whatever the time.
     Without one of these an end time does. A file that cannot be read has not.
     """
-    word = (status or "").strip().upper()
-    if not readable or word == _IN_PROGRESS:
+    word = _normal(status)
+    if not readable or word == IN_PROGRESS:
         return False
     return word in _ENDED or bool(end_time)
+
+
+def shown_status(status: str | None) -> str:
+    """STATUS as a log that everybody reads may show it: a word of the standard, for a file can hold anything."""
+    word = _normal(status)
+    return word if word in _ENDED or word == IN_PROGRESS else "status not known"
+
+
+def shown_end(status: str | None, end_time: str | None) -> str:
+    """What says that a step has ended, its END_TIME or its STATUS, as a log may show it."""
+    if end_time and _TIME.fullmatch(end_time.strip()):
+        return end_time.strip()
+    return shown_status(status) if _normal(status) in _ENDED else "a time"
+
+
+def _normal(status: str | None) -> str:
+    return (status or "").strip().upper()
 
 
 def procedure(steps_ended: Collection[bool]) -> Procedure:
@@ -147,6 +167,14 @@ def waits_for(
     if state is Procedure.IN_PROGRESS:
         return WaitsFor.PROCEDURE
     return WaitsFor.QUIET if quiet > 0 else None
+
+
+def keeps_nothing(*, answered: bool, series: int, wanted: int, state: Procedure, quiet: float) -> bool:
+    """Whether no series of a study is of a modality that the site keeps, and none will come (R40).
+
+    SERIES counts those that the scanner tells, WANTED those of them that are kept; QUIET is as for `waits_for`.
+    """
+    return answered and series > 0 and not wanted and state is Procedure.ENDED and quiet <= 0
 
 
 def over_age_since(over_age: bool, answered: bool, earlier: Moment | None, now: Moment) -> Moment | None:

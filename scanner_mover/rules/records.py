@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from scanner_mover.moment import Moment
 
+# R31: after so many attempts in a row that brought nothing, somebody must hear of it.
+STUCK_ATTEMPTS = 3
+
 
 @dataclass(frozen=True)
 class Told:
@@ -58,7 +61,8 @@ class Attempt:
     """The last attempt to retrieve a series: all query files and retries in one pass (R29).
 
     `before` is the largest number of images ever seen here before it, `basis` what the scanner told then. `judged`:
-    whether it is already counted as fruitless or not. `error` is what it failed with.
+    whether it is already counted as fruitless or not. `error` is what it failed with, `refused` names the SOP classes
+    or transfer syntaxes that the receiver did not take, where a tool named them.
     """
 
     at: Moment
@@ -68,6 +72,7 @@ class Attempt:
     basis: str
     judged: bool = False
     error: str | None = None
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class SeriesMemory:
     @property
     def stuck(self) -> bool:
         """Whether so many attempts were fruitless that somebody must hear of it (R31)."""
-        return not self.complete and self.fruitless >= 3
+        return not self.complete and self.fruitless >= STUCK_ATTEMPTS
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,7 @@ class StudyMemory:
     `fingerprint` stands for the scanner's series, counts and deciding lists, the same since `unchanged_since` (R22 a).
     `over_age_since` is when a pass first saw the request over age; `failed_at` is when an attempt of it last failed, in
     seconds of the epoch. `closing_asked`: the last questions before closing that changed nothing (R44).
+    `obstacle` says why the last of them did not close it, empty if nothing stood in the way.
     `study_date` is what the STUDY level tells, empty if it tells none, None while it was not asked (R32).
     `waits_for`, `waits_text` and `next_try` (seconds of the epoch) are what `status` shows.
     """
@@ -137,6 +143,7 @@ class StudyMemory:
     mpps_expected: bool = True
     study_date: str | None = None
     closing_asked: Asked | None = None
+    obstacle: str = ""
     waits_for: str = "nothing"
     waits_text: str = ""
     next_try: float | None = None

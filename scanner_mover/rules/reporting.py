@@ -1,23 +1,24 @@
-"""What a request waits for in words, which series are stuck, and which faults are new (R31, R38).
-
-What is told is compared by what it is, not by its text: a text may hold numbers or another program's words, which
-change from pass to pass while the fault is the same.
-"""
+"""What a request waits for in words, and which series are stuck (R31, R38)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scanner_mover.rules.closing import WaitsFor
-from scanner_mover.rules.records import SeriesMemory, StudyMemory
+from scanner_mover.rules.records import STUCK_ATTEMPTS, SeriesMemory
 from scanner_mover.rules.series import Count
 
 # R31: so many missing images are named.
 _MOST_NAMED = 3
+_MOST_STEPS = 2
 
 
 @dataclass(frozen=True)
 class Stuck:
-    """A series of which nothing new comes any more (R31); `error` is what its last C-MOVE ended with, None: Success."""
+    """A series of which nothing new arrives any more (R31).
+
+    `error` is what its last C-MOVE ended with, None: Success. `refused` names the SOP classes or transfer syntaxes that
+    were not taken, as far as a tool named them.
+    """
 
     study_instance_uid: str
     series_instance_uid: str
@@ -25,6 +26,7 @@ class Stuck:
     expected: int | None
     first_missing: tuple[str, ...] = ()
     error: str | None = None
+    refused: tuple[str, ...] = ()
 
 
 def stuck_text(stuck: Stuck, own_title: str, port: str) -> str:
@@ -41,6 +43,8 @@ def stuck_text(stuck: Stuck, own_title: str, port: str) -> str:
         what += f", missing {', '.join(stuck.first_missing[:_MOST_NAMED])}"
         if len(stuck.first_missing) > _MOST_NAMED:
             what += " and others"
+    if stuck.refused:
+        return f"{what}: the receiver does not take {', '.join(stuck.refused)}; the scanner's log says more"
     if stuck.error is not None:
         return f"{what}: C-MOVE ends with {stuck.error}; the scanner's log says why"
     if stuck.received:
@@ -55,49 +59,69 @@ def stuck_text(stuck: Stuck, own_title: str, port: str) -> str:
 class Waiting:
     """What a request waits for: the word of the contract, the sentence for people, and the next attempt.
 
-    `seconds` is how long it takes until then; None where no time can be given.
+    `seconds` is how long it takes until then, None where no time can be given. `why` says why images are missing, where
+    that is known.
     """
 
     waits_for: WaitsFor
     text: str
     seconds: float | None = None
+    why: str | None = None
 
 
 def waiting(
     waits_for: WaitsFor,
     *,
-    counts: Iterable[Count],
+    series: Sequence[tuple[Count, SeriesMemory]],
     due_in: float | None,
     quiet_left: float,
     open_steps: Sequence[str],
     error: str | None,
-    stuck: bool,
 ) -> Waiting:
-    """What a request waits for.
+    """What a request waits for; `status` adds the times.
 
-    DUE_IN: seconds until the next attempt of a series; QUIET_LEFT: seconds without a change that are missing;
-    OPEN_STEPS: the MPPS files whose steps have not ended, with their status.
+    SERIES are the wanted ones. DUE_IN: seconds until the next C-MOVE or the next questions; QUIET_LEFT: seconds without
+    a change that are missing; OPEN_STEPS: the MPPS files whose steps have not ended; ERROR: what failed in this pass.
     """
-    if waits_for is WaitsFor.SCANNER:
-        return Waiting(waits_for, error or "the scanner has no series of it")
-    if waits_for in (WaitsFor.RETRIEVE, WaitsFor.IMAGES):
-        incomplete = [one for one in counts if not one.complete]
-        text = _images(incomplete)
-        if stuck:
-            text += f", {error}" if error else ", C-MOVE says Success but nothing arrives"
-        return Waiting(waits_for, text, due_in)
-    if waits_for is WaitsFor.MPPS:
-        return Waiting(waits_for, "no MPPS file", quiet_left if quiet_left > 0 else None)
-    if waits_for is WaitsFor.PROCEDURE:
-        steps = f"step {', '.join(open_steps[:2])} " if open_steps else ""
-        return Waiting(waits_for, f"{steps}still in progress")
-    if waits_for is WaitsFor.QUIET:
-        return Waiting(waits_for, "closes if nothing changes", quiet_left)
-    return Waiting(waits_for, error or "")
+    match waits_for:
+        case WaitsFor.SCANNER:
+            return Waiting(waits_for, error or "the scanner has no series of it", due_in if error else None)
+        case WaitsFor.RETRIEVE | WaitsFor.IMAGES:
+            why = error or _why_nothing_arrives(series)
+            if waits_for is WaitsFor.RETRIEVE and why is None:
+                return Waiting(waits_for, "retrieving")
+            images = _images([one for one, _ in series])
+            return Waiting(waits_for, images if why is None else f"{images}, {why}", due_in, why)
+        case WaitsFor.MPPS:
+            return Waiting(waits_for, "no MPPS file", quiet_left if quiet_left > 0 else None)
+        case WaitsFor.PROCEDURE:
+            return Waiting(waits_for, " ".join((*_steps(open_steps), "still in progress")))
+        case WaitsFor.QUIET:
+            return Waiting(waits_for, "closes if nothing changes", quiet_left)
+        case WaitsFor.NOTHING:
+            return Waiting(waits_for, error or "")
 
 
-def _images(incomplete: Sequence[Count]) -> str:
-    """How many images the INCOMPLETE series lack."""
+def _why_nothing_arrives(series: Iterable[tuple[Count, SeriesMemory]]) -> str | None:
+    """What the last C-MOVE of a stuck series ended with; None when none is stuck (R31)."""
+    stuck = [memory.attempt for count, memory in series if memory.fruitless >= STUCK_ATTEMPTS and not count.complete]
+    if not stuck:
+        return None
+    failed = next((one.error for one in stuck if one is not None and one.error is not None), None)
+    return failed or "C-MOVE says Success but nothing arrives"
+
+
+def _steps(names: Sequence[str]) -> list[str]:
+    """The first of the open steps, by NAMES."""
+    if not names:
+        return []
+    more = [f"and {len(names) - _MOST_STEPS} more"] if len(names) > _MOST_STEPS else []
+    return ["step" if len(names) == 1 else "steps", ", ".join(names[:_MOST_STEPS]), *more]
+
+
+def _images(counts: Sequence[Count]) -> str:
+    """How many images the series that are not complete lack."""
+    incomplete = [one for one in counts if not one.complete]
     if any(one.expected is None for one in incomplete):
         return f"{len(incomplete)} series incomplete"
     expected = sum(one.expected or 0 for one in incomplete)
@@ -105,13 +129,15 @@ def _images(incomplete: Sequence[Count]) -> str:
     return f"{missing} of {expected} images missing"
 
 
-def failed_reason(waits_text: str, memory: StudyMemory, missing: Sequence[SeriesMemory]) -> str:
-    """Why a request failed by its age: what is missing, or what was waited for (R38)."""
-    if missing:
-        received = sum(one.received for one in missing)
-        expected = sum(one.expected or 0 for one in missing)
-        return f"{received} of {expected} images of {_series(len(missing))} arrived; {waits_text}"
-    return waits_text or memory.error or "not finished in time"
+def failed_reason(waiting: Waiting, missing: Sequence[SeriesMemory]) -> str:
+    """Why a request failed by its age: what the MISSING series lack and why, or what it was WAITING for (R38)."""
+    if not missing:
+        return waiting.text or "not finished in time"
+    received = sum(one.received for one in missing)
+    known = [one.expected for one in missing if one.expected is not None]
+    of = f" of {sum(known)}" if len(known) == len(missing) else ""
+    text = f"{received}{of} images of {_series(len(missing))} arrived"
+    return text if waiting.why is None else f"{text}; {waiting.why}"
 
 
 def _series(number: int) -> str:

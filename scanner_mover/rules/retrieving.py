@@ -63,6 +63,7 @@ class NotNow(enum.Enum):
 
     ON_THEIR_WAY = "its images may still be on their way"
     PAUSE = "attempts brought nothing"
+    NO_IMAGES = "the scanner lists no image of it"
     SCANNER_FAILING = "the scanner sends nothing at all"
 
 
@@ -187,12 +188,27 @@ def after_attempt(
     return replace(
         memory,
         attempt=Attempt(
-            at, failure is None, by_name, before, basis, error=failure.text if failure is not None else None
+            at,
+            failure is None,
+            by_name,
+            before,
+            basis,
+            error=failure.text if failure is not None else None,
+            refused=failure.detail.refused if failure is not None else (),
         ),
         names_refused=memory.names_refused or refused,
         retrieved=True,
         error=failure.text if failure is not None else None,
     )
+
+
+def after_loss(memory: SeriesMemory, here: int, basis: str, now: Moment) -> SeriesMemory:
+    """MEMORY of a series whose memory was lost: as after a C-MOVE that has just ended with Success (R29).
+
+    So the scanner is asked less, not more: nobody knows what it was asked for a moment ago.
+    """
+    attempt = Attempt(now, succeeded=True, by_name=False, before=here, basis=basis, judged=True)
+    return replace(memory, attempt=attempt, largest=max(memory.largest, here))
 
 
 def basis(counted: int | None, listed: Listing | None) -> str:

@@ -154,6 +154,15 @@ def solid_count(told: Told, known: Listing | None) -> int | None:
     return known.listed if known is not None and list_decides(told, known) else None
 
 
+def is_missed(memory: SeriesMemory) -> bool:
+    """Whether a series that the scanner no longer tells is still of interest: images of it never arrived (R36)."""
+    expected = memory.largest_told or memory.expected
+    if not expected:
+        return False
+    # One that was given up as vanished is remembered until its request is closed, which then says so.
+    return not memory.complete or (memory.shrunk_since is not None and memory.received < expected)
+
+
 def with_vanished(
     counted: Count, solid: int | None, memory: SeriesMemory, now: Moment, *, told: bool
 ) -> tuple[Count, Moment | None]:
@@ -177,9 +186,14 @@ def with_vanished(
     return Count(largest, counted.received, complete, counted.missing, vanished=True), since
 
 
+def lists_nothing(told: Told, known: Listing | None) -> bool:
+    """Whether a series without a count has an empty list: nothing can be asked for (R37)."""
+    return told.count is None and known is not None and known.succeeded and not known.listed
+
+
 def empty_since(known: Listing | None, told: Told, memory: SeriesMemory, now: Moment, *, ended: bool) -> Moment | None:
     """Since when a series without a count has an empty list although the procedure has ended (R37)."""
-    if told.count is not None or known is None or not known.succeeded or known.listed or not ended:
+    if not lists_nothing(told, known) or not ended:
         return None
     earlier = memory.empty_since
     return earlier if earlier is not None and now.since(earlier) is not None else now

@@ -105,6 +105,8 @@ def _out_of_resources(detail: Detail, settings: Settings) -> _Advice:
         )
     if detail.service is Service.FIND:
         return _Advice("is out of resources", "it is busy, or limits the number of answers; its own log says why")
+    if detail.refused:
+        return _Advice("cannot send all images", _partial(detail))
     own = settings.calling_ae_title
     return _Advice(
         "is out of resources",

@@ -110,6 +110,10 @@ class Receiver:
         """
         return (0, 0) if self._growth is None else self._growth.of_requested()
 
+    def refused(self) -> tuple[str, ...]:
+        """The SOP classes and transfer syntaxes that storescp did not take since this was asked last, if it says so."""
+        return () if self._listener is None else self._listener.refused()
+
     def file(self) -> Filed:
         """File, or set aside, what nobody writes any more. To be called when a C-MOVE had its final response.
 

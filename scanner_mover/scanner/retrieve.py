@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import movescu
 from scanner_mover.dcmtk.dump2dcm import Query
-from scanner_mover.dcmtk.movescu import MoveResult
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure
@@ -27,7 +26,7 @@ class NothingRetrievableError(UnusableError):
 
 @dataclass
 class Sent:
-    """What one attempt came to: C-MOVEs that were sent, and the failure that is left.
+    """What one attempt came to so far: C-MOVEs that were sent, and the failure that is left.
 
     `set_aside` are files that were not filed, `kept` those that stay in staging because they could not be moved.
     """
@@ -56,69 +55,71 @@ class Retriever:
         series_instance_uid: str,
         queries: Callable[[], Iterable[Query]],
         retries: int,
-    ) -> Sent:
-        """Have one series, or some images of it, sent.
+        sent: Sent,
+    ) -> None:
+        """Have one series, or some images of it, sent; SENT gets what it comes to, also when this raises.
 
         QUERIES gives what is to be asked for, and is called again for each of at most RETRIES further tries. Raises
         UnusableError when images of this series cannot be filed, NothingRetrievableError when none at all can be.
         """
-        sent = Sent()
         if self.receiver is not None:
             self.receiver.need_place(study_instance_uid, series_instance_uid)
 
         def attempt() -> Failure | None:
             for query in queries():
-                result = self._move(study_instance_uid, series_instance_uid, query, sent)
-                if result.failure is not None:
-                    return result.failure
+                failure = self._move(study_instance_uid, series_instance_uid, query, sent)
+                if failure is not None:
+                    return failure
             return None
 
         sent.failure = with_retries(attempt, lambda failure: failure, retries, self.log)
-        return sent
 
-    def _move(self, study_instance_uid: str, series_instance_uid: str, query: Query, sent: Sent) -> MoveResult:
-        settings, place = self.settings, (study_instance_uid, series_instance_uid)
+    def _move(self, study_instance_uid: str, series_instance_uid: str, query: Query, sent: Sent) -> Failure | None:
+        """Send one C-MOVE, file what it brought, and pause (R16); gives what failed."""
+        settings, receiver = self.settings, self.receiver
+        name = f"{study_instance_uid} {series_instance_uid}"
         self._need_room()
-        receiver = self._started_receiver()
-        self.log(f"pull series {study_instance_uid} {series_instance_uid} from {settings.host} : {settings.port}")
-        self.progress.retrieving(*place)
-        result = movescu.move(
-            self.tools,
-            settings,
-            self.files.file(query),
-            progress=receiver.growth_of_requested
-            if receiver is not None
-            else lambda: _size(self.folders.series(*place)),
-            on_response=self.progress.image,
-            while_running=self._need_room,
-        )
+        self._start_receiver()
+        self.log(f"pull series {name} from {settings.host} : {settings.port}")
+        self.progress.retrieving(study_instance_uid, series_instance_uid)
+        folder = self.folders.series(study_instance_uid, series_instance_uid)
+        try:
+            result = movescu.move(
+                self.tools,
+                settings,
+                self.files.file(query),
+                progress=receiver.growth_of_requested if receiver is not None else lambda: _size(folder),
+                on_response=self.progress.image,
+                while_running=self._need_room,
+            )
+        except NothingRetrievableError:  # the disk filled up while images arrived
+            sent.moves += 1
+            raise
         ended = time.monotonic()
         sent.moves += result.sent
         failed = "" if result.failure is None else " failed"
-        self.log(f"C-MOVE {study_instance_uid} {series_instance_uid}{failed}: {result.status} ({result.seconds:.1f} s)")
+        self.log(f"C-MOVE {name}{failed}: {result.status} ({result.seconds:.1f} s)")
+        refused: tuple[str, ...] = ()
         if receiver is not None:
+            refused = receiver.refused()
             self._take(receiver.file(), sent)
         if result.sent:
             # What came is filed in the pause: the console rests all the same.
             time.sleep(max(0.0, ended + settings.settle_seconds - time.monotonic()))
-        return result
+        return None if result.failure is None else result.failure.about(level=query.level).refusing(refused)
 
     def _take(self, filed: Filed, sent: Sent) -> None:
         sent.set_aside += filed.set_aside
         sent.kept += filed.kept
 
-    def _started_receiver(self) -> Receiver | None:
-        """The receiver, started before the first C-MOVE of the pass.
-
-        Raises NothingRetrievableError when it cannot be.
-        """
+    def _start_receiver(self) -> None:
+        """Start the receiver before the first C-MOVE of the pass. Raises NothingRetrievableError when it cannot be."""
         if self.receiver is None:
-            return None
+            return
         try:
             self.receiver.start()
         except UnusableError as error:
             raise NothingRetrievableError(str(error)) from error
-        return self.receiver
 
     def _need_room(self) -> None:
         """Raise NothingRetrievableError when there is less free space than the reserve."""

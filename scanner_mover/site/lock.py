@@ -6,12 +6,15 @@ A plain module: every pass takes them.
 import errno
 import fcntl
 import os
+import time
 
 from scanner_mover.errors import LockHeldError, UnusableError, reason
 from scanner_mover.files import open_descriptor
 
 # What a network file system answers when it cannot lock a folder.
 _NO_LOCKS_HERE = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
+
+_SECONDS_BETWEEN_TRIES = 0.05
 
 
 class Lock:
@@ -45,6 +48,20 @@ class Lock:
             # Somebody removed the file after we opened it: others cannot see the lock that we hold.
             self._held.remove(descriptor)
             os.close(descriptor)
+
+    def wait_for_file(self, path: str, most_seconds: float) -> None:
+        """As `file`, but wait up to MOST_SECONDS for a process that holds the lock.
+
+        Raises LockHeldError when it holds it for longer.
+        """
+        end = time.monotonic() + most_seconds
+        while True:
+            try:
+                return self.file(path)
+            except LockHeldError:
+                if time.monotonic() >= end:
+                    raise
+            time.sleep(_SECONDS_BETWEEN_TRIES)
 
     def folder(self, path: str) -> bool:
         """Lock the folder PATH. It never waits. False when PATH is missing or its file system locks no folders.

@@ -9,16 +9,27 @@ import binascii
 import json
 import math
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.files import read_regular
 from scanner_mover.site.disk import write_json
+from scanner_mover.site.folders import ServerFolders
 
 VERSION = 2
 _MOST_BYTES = 64 << 20
 _LARGEST = 2**53
+
+
+class Counters(NamedTuple):
+    """What is counted since the state file was made: for metrics."""
+
+    failed_pulls: int = 0
+    images_received: int = 0
+    moves_sent: int = 0
+    fruitless_moves: int = 0
+    failed_requests: int = 0
 
 
 class State:
@@ -54,6 +65,15 @@ class State:
         """The faults that hold, in one line; None while all is well."""
         texts = [text for one in self.faults if isinstance(text := one.get("text"), str)]
         return "; ".join(texts) or None
+
+    def counters(self) -> Counters:
+        """The counters as they stand."""
+        return Counters(*(getattr(self, name) for name in Counters._fields))
+
+    def count(self, before: Counters, new: Counters) -> None:
+        """Set the counters to BEFORE and what is NEW."""
+        for name, known, more in zip(Counters._fields, before, new, strict=True):
+            setattr(self, name, known + more)
 
     def not_yet_reported(self, kind: str, paths: Sequence[str]) -> list[str]:
         """Those of PATHS, all there are of a KIND, that were not reported before; from now on they count as reported.
@@ -108,7 +128,7 @@ def _read(state: State, value: dict[str, Any]) -> None:
     state.running_since = _kept(value.get("running_since"), str)
     state.scanner_down = value.get("scanner_down") is True
     state.sick = value.get("sick")
-    for name in ("failed_pulls", "images_received", "moves_sent", "fruitless_moves", "failed_requests"):
+    for name in Counters._fields:
         setattr(state, name, _whole(value.get(name), 0))
     faults, reported, events = value.get("faults"), value.get("reported"), value.get("events")
     if isinstance(faults, list):
@@ -140,6 +160,18 @@ def _kept(value: Any, *types: type) -> Any:
 def _whole(value: Any, default: int | None) -> int | None:
     number = _kept(value, int)
     return number if number is not None and 0 <= number <= _LARGEST else default
+
+
+def change(server: ServerFolders, apply: Callable[[State], None], *, also_broken: bool) -> None:
+    """Change the state file between two passes: to be called with their lock.
+
+    ALSO_BROKEN: one that cannot be read is begun anew; otherwise it stays as it is. Raises UnusableError when it cannot
+    be written.
+    """
+    known, problem = load(server.state)
+    if problem is None or also_broken:
+        apply(known)
+        save(known, server.state, server.new_part())
 
 
 def save(state: State, path: str, part: str) -> None:

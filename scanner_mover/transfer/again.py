@@ -1,7 +1,6 @@
 """Closed studies, requested again: what `status --audit --request` does between two passes."""
 
 import dataclasses
-import time
 from collections.abc import Iterable, Sequence
 
 from scanner_mover.errors import LockHeldError, UnusableError
@@ -11,11 +10,11 @@ from scanner_mover.site.disk import make_folder
 from scanner_mover.site.folders import DataFolders, ServerFolders
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.requests import put_back
+from scanner_mover.site.state import State
 from scanner_mover.transfer.audit import ClosedStudy
 from scanner_mover.transfer.history import study_from_json, to_json
 
 _LONGEST_WAIT_SECONDS = 30.0
-_SECONDS_BETWEEN_TRIES = 0.2
 
 
 def request_again(folders: DataFolders, server: ServerFolders, closed: Iterable[ClosedStudy]) -> tuple[int, int]:
@@ -49,26 +48,23 @@ def request_again(folders: DataFolders, server: ServerFolders, closed: Iterable[
 
 def _note(server: ServerFolders, study_instance_uids: Sequence[str]) -> None:
     """Note in the state file that no MPPS file of these studies is expected (R32). Raises UnusableError."""
-    known, _ = state.load(server.state)
-    for uid in study_instance_uids:
-        memory = study_from_json(known.requests.get(uid)) or StudyMemory()
-        known.requests[uid] = to_json(dataclasses.replace(memory, mpps_expected=False))
-    state.save(known, server.state, server.new_part())
+
+    def note(known: State) -> None:
+        for uid in study_instance_uids:
+            memory = study_from_json(known.requests.get(uid)) or StudyMemory()
+            known.requests[uid] = to_json(dataclasses.replace(memory, mpps_expected=False))
+
+    state.change(server, note, also_broken=True)
 
 
 def _locked(server: ServerFolders) -> Lock:
     """The lock of the passes, waited for. Raises UnusableError when one runs for too long."""
     make_folder(server.pids)
     lock = Lock()
-    end = time.monotonic() + _LONGEST_WAIT_SECONDS
-    while True:
-        try:
-            lock.file(server.lock)
-            return lock
-        except LockHeldError:
-            if time.monotonic() > end:
-                raise UnusableError(
-                    f"nothing was requested: a pass is running and holds the lock {server.lock}; "
-                    "try again when it has ended"
-                ) from None
-            time.sleep(_SECONDS_BETWEEN_TRIES)
+    try:
+        lock.wait_for_file(server.lock, _LONGEST_WAIT_SECONDS)
+    except LockHeldError:
+        raise UnusableError(
+            f"nothing was requested: a pass is running and holds the lock {server.lock}; try again when it has ended"
+        ) from None
+    return lock

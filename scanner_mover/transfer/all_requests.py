@@ -16,7 +16,7 @@ from scanner_mover.failures import NO_CONNECTION
 from scanner_mover.moment import Moment
 from scanner_mover.rules import asking
 from scanner_mover.rules import retrieving as rules
-from scanner_mover.rules.closing import Outcome
+from scanner_mover.rules.closing import Outcome, shown_end, shown_status
 from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
 from scanner_mover.rules.retrieving import PassLimits
 from scanner_mover.rules.series import is_wanted
@@ -28,14 +28,18 @@ from scanner_mover.site.images import images_in
 from scanner_mover.site.mpps import Step
 from scanner_mover.site.requests import Request
 from scanner_mover.transfer import health
+from scanner_mover.transfer.attempts import Attempts
+from scanner_mover.transfer.closed import Mover
 from scanner_mover.transfer.closing import Closing
-from scanner_mover.transfer.faults import Message, fault
+from scanner_mover.transfer.faults import fault, no_study
 from scanner_mover.transfer.job import Findings, Job
+from scanner_mover.transfer.last_look import LastLook
 from scanner_mover.transfer.receiving import receiver_of, receiving
 from scanner_mover.transfer.report import StudyReport
 from scanner_mover.transfer.retrieving import Retrieving
 from scanner_mover.transfer.steps import Steps
-from scanner_mover.transfer.study import Study, look, series_reports
+from scanner_mover.transfer.study import Study, look, remembered, series_reports
+from scanner_mover.transfer.telling import note_failure
 
 
 def handle(job: Job, findings: Findings) -> None:
@@ -52,10 +56,12 @@ def handle(job: Job, findings: Findings) -> None:
     inventory = Inventory(tools, job.settings, files, 0 if job.scanner_was_down else job.settings.retries, job.log)
     receiver = receiver_of(job, tools)
     retriever = Retriever(tools, job.settings, job.folders, files, receiver, job.log, job.progress)
-    retrieving = Retrieving(job, findings, inventory, retriever, PassLimits(job.settings.retries))
+    attempts = Attempts(job, findings, inventory, retriever, PassLimits(job.settings.retries))
+    retrieving = Retrieving(job, findings, attempts)
     steps = Steps(job, tools, findings)
-    closing = Closing(job, findings, inventory, retrieving, steps.of)
-    with receiving(receiver, retrieving, tools):
+    last_look = LastLook(job, findings, inventory, steps.of)
+    closing = Closing(job, findings, retrieving, last_look, Mover(job, findings))
+    with receiving(receiver, attempts, tools):
         # Before the scanner is asked: what it says then is at least as new as the end of the procedure.
         steps_at_first = steps.of_all()
         answers = inventory.series(job.study_instance_uids)
@@ -92,8 +98,11 @@ class _Requests:
         health.judge_the_silent(self.job, self.findings)
         health.note_sickness(self.job, self.findings)
         for request in rules.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory):
+            sent = self.findings.moves_sent
             self.findings.reports.append(self._one(request, images))
-            health.note_sickness(self.job, self.findings)
+            if self.findings.moves_sent > sent:
+                self.job.keep_state()
+                health.note_sickness(self.job, self.findings)
         health.note_untested(self.findings)
 
     def _lists(self) -> dict[Place, ImageAnswer]:
@@ -112,7 +121,10 @@ class _Requests:
         listing = memory.listing
         if told.count is not None and (listing is None or not listing.listed or memory.complete):
             return False
-        here = len(images_in(self.job.folders.series(uid, told.series_instance_uid)).names)
+        try:
+            here = len(images_in(self.job.folders.series(uid, told.series_instance_uid)).names)
+        except UnusableError:  # its study says so when its turn comes
+            return False
         return asking.is_due(memory.list_asked, f"{told.count}:{here}", now, counted=told.count is not None)
 
     def _memory(self, uid: str) -> StudyMemory:
@@ -130,7 +142,7 @@ class _Requests:
             self.job.log(str(error))
             study.error, outcome = str(error), Outcome.ERROR
         finally:
-            self._remember(study)
+            self.findings.memory[uid] = remembered(study)
         return self._report(study, outcome, received)
 
     def _handle(self, study: Study, images: Mapping[Place, ImageAnswer]) -> Outcome:
@@ -139,15 +151,16 @@ class _Requests:
         failure = study.answer.failure
         if failure is not None:
             text = f"the scanner could not be asked for {study.uid}"
-            self.retrieving.scanner_fault(study, failure, text)
+            note_failure(self.job, self.findings, study, failure, text)
         look(study, images, self.job.settings, self.job.folders, self.asked_at)
+        if study.uid in self.job.forgotten and not self.job.by_hand:
+            study.wait_after_loss()
         self._say_lists(study, images)
         self._say_unwanted(study)
         if study.answered and not study.series:
             log(f"the scanner has no series of {study.uid}")
             if self.job.by_hand:
-                text = f"the scanner does not have study {study.uid}: is the UID right?"
-                self.findings.faults.append(fault(Message(f"no-study {study.uid}", text)))
+                self.findings.faults.append(fault(no_study(study.uid)))
         self.retrieving.study(study)
         log(f"done with scanning for series in study {study.uid}")
         self._say_procedure(study)
@@ -158,7 +171,7 @@ class _Requests:
             answer = images.get((study.uid, uid))
             if answer is not None and answer.failure is not None:
                 text = f"{study.uid}/{uid}, the scanner could not be asked for its images"
-                self.retrieving.scanner_fault(study, answer.failure, text)
+                note_failure(self.job, self.findings, study, answer.failure, text)
 
     def _say_unwanted(self, study: Study) -> None:
         """Log once which series are not kept (R40)."""
@@ -172,27 +185,11 @@ class _Requests:
             log(f"could not find {study.uid} MPPS file in {self.job.folders.scanner}/")
         elif not study.open_steps:
             last = study.steps[-1]
-            log(f"PerformedProcedureStepEndTime found {last.end_time or last.status}")
+            log(f"PerformedProcedureStepEndTime found {shown_end(last.status, last.end_time)}")
         else:
             log("no PerformedProcedureStepEndTime yet, still in progress")
             for one in study.open_steps:
-                log(f"step {one.name} still in progress ({one.status or 'no status'})")
-
-    def _remember(self, study: Study) -> None:
-        """Keep what is known of STUDY for the next pass."""
-        known = {
-            uid: replace(
-                one.memory,
-                expected=one.count.expected,
-                received=one.count.received,
-                complete=one.count.complete,
-                largest=max(one.memory.largest, one.count.received),
-            )
-            for uid, one in study.series.items()
-        }
-        # What a scanner that is off does not tell is not forgotten.
-        series = known if study.answered else {**study.memory.series, **known}
-        self.findings.memory[study.uid] = replace(study.memory, series=series)
+                log(f"step {one.name} still in progress ({shown_status(one.status)})")
 
     def _report(self, study: Study, outcome: Outcome, received_before: int) -> StudyReport:
         series = series_reports(study)

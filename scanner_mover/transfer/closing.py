@@ -1,17 +1,14 @@
 """Closing a request when its turn has come, and else what it waits for (R14, R22 to R25, R32, R35, R38, R40)."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from scanner_mover import clock
 from scanner_mover.rules import asking, reporting
 from scanner_mover.rules import closing as rules
-from scanner_mover.rules.closing import Outcome, Procedure, WaitsFor
+from scanner_mover.rules.closing import Outcome, WaitsFor
 from scanner_mover.rules.reporting import Waiting
-from scanner_mover.scanner.inventory import Inventory
 from scanner_mover.site import requests
-from scanner_mover.site.mpps import Step
 from scanner_mover.transfer import waiting
 from scanner_mover.transfer.closed import Mover
 from scanner_mover.transfer.job import Findings, Job
@@ -23,21 +20,15 @@ from scanner_mover.transfer.study import Study
 _MOST_ROUNDS = 2
 
 
-@dataclass
+@dataclass(frozen=True)
 class Closing:
-    """Closes the requests of one pass; `steps_of` reads the MPPS files of one study anew."""
+    """Closes the requests of one pass."""
 
     job: Job
     findings: Findings
-    inventory: Inventory
     retrieving: Retrieving
-    steps_of: Callable[[str], tuple[Step, ...]]
-    _last_look: LastLook = field(init=False)
-    _mover: Mover = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._last_look = LastLook(self.job, self.findings, self.inventory, self.retrieving, self.steps_of)
-        self._mover = Mover(self.job, self.findings)
+    last_look: LastLook
+    mover: Mover
 
     def request(self, study: Study) -> Outcome:
         """Close the request of STUDY if its turn has come; otherwise say what it waits for.
@@ -47,35 +38,36 @@ class Closing:
         waiting.note_quiet(study)
         waits = self._waits_for(study)
         for _ in range(_MOST_ROUNDS):
-            if waits is not None or study.error is not None or not self._may_ask(study):
+            if waits is not None or study.error is not None or self._asks_in(study) > 0:
                 break
             waits, again = self._ask(study)
             if waits is None and study.error is None:
-                return self._mover.finish(study)
+                return self.mover.finish(study)
             if not again:
                 break
             waits = self._waits_for(study)
-        if self._keeps_nothing(study, waits):
+        if self._keeps_nothing(study):
             reason = f"no series of a modality that is kept ({', '.join(self.job.settings.modalities or ())})"
-            return self._mover.fail(study, reason, lambda file: f"{study.uid}, {reason}")
-        why = self._waiting(study, waits or WaitsFor.QUIET)
+            return self.mover.fail(study, reason, lambda file: f"{study.uid}, {reason}")
+        why = self._waiting(study, waits)
         self.job.log("we are not done yet with this job")
         return self._look_at_age(study, why)
 
     def _waits_for(self, study: Study) -> WaitsFor | None:
         return waiting.waits_for(study, self.job.settings, self.retrieving.seconds_left(study))
 
-    def _may_ask(self, study: Study) -> bool:
-        """Whether the questions before closing are asked (again) now (R44); a dry run asks too."""
-        return asking.is_due(study.memory.closing_asked, _basis(study), clock.now(), counted=True)
+    def _asks_in(self, study: Study) -> float:
+        """Seconds until the questions before closing may be asked (again) (R44)."""
+        return asking.due_in(study.memory.closing_asked, _basis(study), clock.now(), counted=True)
 
     def _ask(self, study: Study) -> tuple[WaitsFor | None, bool]:
         """Ask what closes STUDY, and retrieve what turns out to be missing.
 
         Gives what it waits for by the answers, and whether images were asked for: then all is asked once more.
         """
-        if not self._last_look.at(study):
+        if not self.last_look.at(study):
             return WaitsFor.SCANNER, False
+        study.memory = replace(study.memory, obstacle=study.error or "")
         waits = self._waits_for(study)
         if waits is None and study.error is None:
             return None, False
@@ -87,30 +79,33 @@ class Closing:
             self.retrieving.study(study)
         return waits, self.findings.moves_sent > sent
 
-    def _keeps_nothing(self, study: Study, waits: WaitsFor | None) -> bool:
-        """Whether no series of STUDY is of a modality that the site keeps, and none will come (R40)."""
-        excluded = bool(study.series) and not study.wanted
-        return (
-            excluded
-            and waits is WaitsFor.SCANNER
-            and study.answered
-            and study.procedure is Procedure.ENDED
-            and waiting.quiet_left(study, self.job.settings) <= 0
-            and bool(study.request.files)
-            and self.job.closes
+    def _keeps_nothing(self, study: Study) -> bool:
+        """Whether the request of STUDY is to fail because the site keeps none of its series (R40)."""
+        may_move = bool(study.request.files) and self.job.closes
+        return may_move and rules.keeps_nothing(
+            answered=study.answered,
+            series=len(study.series),
+            wanted=len(study.wanted),
+            state=study.procedure,
+            quiet=waiting.quiet_left(study, self.job.settings),
         )
 
-    def _waiting(self, study: Study, waits: WaitsFor) -> Waiting:
-        """What STUDY waits for; it is remembered for `status`."""
-        settings = self.job.settings
+    def _waiting(self, study: Study, waits: WaitsFor | None) -> Waiting:
+        """What STUDY waits for; it is remembered for `status`. None: for the next questions before closing."""
+        settings, error = self.job.settings, study.error
+        due_in = self.retrieving.seconds_left(study)
+        quiet = waiting.quiet_left(study, settings) if waiting.ends_by_quiet(study, settings) else 0.0
+        if waits is None:
+            error = error or study.memory.obstacle or None
+            waits = WaitsFor.QUIET if error is None else WaitsFor.SCANNER
+            due_in = quiet = self._asks_in(study)
         why = reporting.waiting(
             waits,
-            counts=[one.count for one in study.wanted],
-            due_in=self.retrieving.seconds_left(study),
-            quiet_left=waiting.quiet_left(study, settings) if waiting.ends_by_quiet(study, settings) else 0.0,
-            open_steps=[f"{one.name} ({one.status or 'no status'})" for one in study.open_steps],
-            error=study.error,
-            stuck=any(one.memory.fruitless >= 3 for one in study.wanted if not one.count.complete),
+            series=[(one.count, one.memory) for one in study.wanted],
+            due_in=due_in,
+            quiet_left=quiet,
+            open_steps=study.open_step_names,
+            error=error,
         )
         next_try = None if why.seconds is None else round(time.time() + why.seconds, 1)
         study.memory = replace(study.memory, waits_for=why.waits_for.value, waits_text=why.text, next_try=next_try)
@@ -138,8 +133,8 @@ class Closing:
             for one in study.wanted
             if not one.count.complete
         ]
-        reason = reporting.failed_reason(why.text, study.memory, missing)
-        return self._mover.fail(study, reason, lambda file: f'"{file}" is old, download seems to have failed')
+        reason = reporting.failed_reason(why, missing)
+        return self.mover.fail(study, reason, lambda file: f'"{file}" is old, download seems to have failed')
 
 
 def _basis(study: Study) -> str:

@@ -11,7 +11,7 @@ from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.errors import Ended, ExitStatus, worst
 from scanner_mover.transfer import faults, notify
-from scanner_mover.transfer.faults import Change, Fault, unusable
+from scanner_mover.transfer.faults import Change, Fault, Scope, unusable
 from scanner_mover.transfer.frame import Frame
 from scanner_mover.transfer.hooks import Event
 from scanner_mover.transfer.report import ClosedRequest, PassReport
@@ -39,19 +39,22 @@ def end(frame: Frame, settings: Settings | None, work: Work, raised: BaseExcepti
     """End the pass of FRAME, whose WORK was done or RAISED something; SETTINGS are None where there are none."""
     if frame.log.failure is not None:
         frame.faults.append(unusable(frame.log.failure))
-    changes = _changes(frame, settings, work, raised)
+    all_changes = _changes(frame, settings, work, raised)
+    closed = _closed(frame.closed)
+    for change in (*all_changes, *closed):
+        frame.log(change.text)
+    changes = faults.shortened(all_changes)
     events = notify.events_of(frame.project, clock.iso(frame.started), frame.closed, changes)
     wanted = tuple(notify.wanted(settings, events)) if settings is not None else ()
-    changes += _closed(frame.closed)
-    for change in changes:
-        frame.log(change.text)
+    changes += closed
     exit_status = _exit_status(frame.faults, frame.closed)
     if frame.may_write:
         problem = _write(frame, wanted, exit_status, raised)
         if problem is not None:
-            changes.append(Change(str(problem.cause), ended=False))
+            if problem.group not in {one.group for one in frame.faults}:
+                changes.append(Change(str(problem.cause), ended=False))
             exit_status = worst((exit_status, problem.exit_status))
-    new = {change.text for change in changes}
+    new = {change.text for change in all_changes}
     standing = tuple(one.text for one in faults.from_json(frame.state.faults) if one.text not in new)
     if frame.options.dry_run:
         changes = [one for one in changes if not one.ended]
@@ -65,22 +68,28 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
     reported, changes = faults.compare(
         frame.faults,
         faults.from_json(frame.state.faults),
-        settings=settings,
-        now=frame.started,
-        untested=work.untested,
-        all_untested=raised is not None or settings is None or by_hand,
-        scanner_untested=off or work.report is None,
-        requested=None if off or work.report is None else work.requested,
-        failed={one.study_instance_uid for one in frame.closed if not one.finished},
+        Scope(
+            untested=work.untested,
+            nothing=raised is not None or settings is None or by_hand,
+            no_scanner=off or work.report is None,
+            requested=None if off or work.report is None else work.requested,
+            failed={one.study_instance_uid for one in _not_well(frame.closed)},
+        ),
+        settings,
+        frame.started,
     )
     frame.state.faults = faults.to_json(reported)
     return changes
 
 
+def _not_well(closed: Iterable[ClosedRequest]) -> list[ClosedRequest]:
+    """The requests that failed, or were finished without all of their images."""
+    return [one for one in closed if not one.finished or one.reason is not None]
+
+
 def _closed(closed: Iterable[ClosedRequest]) -> list[Change]:
-    """The lines about requests that failed, or were finished without all of their images (R36, R38)."""
-    told = [one for one in closed if not one.finished or one.reason is not None]
-    return [Change(notify.closed_text(one), ended=False) for one in told]
+    """The lines about them (R36, R38)."""
+    return [Change(notify.closed_text(one), ended=False) for one in _not_well(closed)]
 
 
 def _exit_status(found: Iterable[Fault], closed: Iterable[ClosedRequest]) -> int:

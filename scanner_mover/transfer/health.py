@@ -1,25 +1,40 @@
 """The scanner as a whole: whether it sends anything at all (R29), and which faults of it a pass could not test."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from scanner_mover import clock
+from scanner_mover.errors import UnusableError
 from scanner_mover.rules import retrieving as rules
-from scanner_mover.rules.retrieving import Pauses
+from scanner_mover.rules import series as series_rules
+from scanner_mover.rules.records import SeriesMemory
+from scanner_mover.scanner.inventory import Place
 from scanner_mover.site.images import images_in
-from scanner_mover.transfer.faults import FIND, MOVE, SET_ASIDE, Message, fault, stuck_group
+from scanner_mover.transfer.faults import (
+    FIND,
+    MOVE,
+    SET_ASIDE,
+    Message,
+    cut_short_group,
+    fault,
+    stuck_group,
+    unusable,
+)
 from scanner_mover.transfer.job import Findings, Job
 
 
 def judge_the_silent(job: Job, findings: Findings) -> None:
     """Judge the last attempts of series of which nothing ever came, before any of them is asked for again."""
-    pauses = Pauses(job.settings.repull_after_seconds, job.settings.repull_at_most_seconds)
     now = clock.now()
     for study, known in findings.memory.items():
         series = dict(known.series)
         for uid, one in known.series.items():
             if one.attempt is not None and not one.attempt.judged and not one.largest:
-                here = len(images_in(job.folders.series(study, uid)).names)
-                series[uid] = rules.judge(one, here, now, pauses)
+                try:
+                    here = len(images_in(job.folders.series(study, uid)).names)
+                except UnusableError:  # its study says so when its turn comes
+                    continue
+                series[uid] = rules.judge(one, here, now, job.pauses)
                 findings.fruitless_moves += series[uid].fruitless > one.fruitless
         findings.memory[study] = replace(known, series=series)
 
@@ -42,13 +57,26 @@ def note_sickness(job: Job, findings: Findings) -> None:
 
 def note_untested(findings: Findings) -> None:
     """Which faults of earlier passes this pass could not test: what waits for its next attempt or question."""
-    for study_instance_uid, study in findings.memory.items():
-        for uid, one in study.series.items():
-            attempt, listing = one.attempt, one.listing
-            if not one.complete and attempt is not None and not attempt.succeeded and not one.retrieved:
-                findings.untested.add(MOVE)
-            if listing is not None and listing.cut_in_a_row and not one.complete:
-                findings.untested.add(FIND)
-            if not one.complete and attempt is not None:
-                # One that was told by hand after its first attempt has not recovered either.
-                findings.untested |= {SET_ASIDE, stuck_group(study_instance_uid, uid)}
+    for study, known in findings.memory.items():
+        if known.obstacle and study not in findings.asked:
+            findings.untested.add(cut_short_group(study))
+        for series, one in known.series.items():
+            findings.untested |= _untested_of(study, series, one, findings.attempted)
+
+
+def _untested_of(study: str, series: str, memory: SeriesMemory, attempted: Collection[Place]) -> set[str]:
+    """The groups of faults that concern one series and that were not tested, as far as its MEMORY tells."""
+    untested = set()
+    attempt, listing = memory.attempt, memory.listing
+    if listing is not None and listing.cut_in_a_row and not series_rules.count_is_believed(listing):
+        untested.add(FIND)
+    if memory.complete or attempt is None:
+        return untested
+    if (study, series) not in attempted:
+        untested.add(SET_ASIDE)
+        if not attempt.succeeded:
+            # What could not be used was then the error of the attempt.
+            untested |= {MOVE, unusable(attempt.error or "").group}
+    if memory.fruitless or not attempt.judged:
+        untested.add(stuck_group(study, series))
+    return untested

@@ -1,43 +1,62 @@
-"""What a pass finds, put into the state (R29)."""
+"""What a pass finds, put into the state, also while the pass goes on: a kill must not make it ask again (R29)."""
 
+import time
 from collections.abc import Collection
 
 from scanner_mover import clock
+from scanner_mover.errors import UnusableError
 from scanner_mover.transfer import history
 from scanner_mover.transfer.frame import Frame
 from scanner_mover.transfer.job import Findings
 
+# Writing the state takes at most this part of the time of a pass.
+_PART_OF_THE_TIME = 0.05
+
 
 class Keeper:
-    """Puts what a pass finds of the REQUESTED studies into the state of FRAME; `findings` begin with what it holds."""
+    """Puts what a pass finds of the REQUESTED studies into the state of FRAME.
+
+    `findings` begin with what the state holds; `forgotten` are the studies of which it could not be read.
+    """
 
     def __init__(self, frame: Frame, requested: Collection[str]) -> None:
         self._frame = frame
-        self._requested = requested
+        self._requested = frozenset(requested)
+        self._before = frame.state.counters()
+        self._next_save = 0.0
         known, self._broken = history.studies_from_json(frame.state.requests)
         self.findings = Findings(known, sick=history.sickness_from_json(frame.state.sick))
+        self.forgotten = frozenset(self._broken) if frame.state_problem is None else self._requested
 
-    def begin(self) -> None:
-        """Note in the state file that a pass with work to do has begun."""
+    def begin(self) -> UnusableError | None:
+        """Note in the state file that a pass with work to do has begun; gives why it cannot be written."""
         frame = self._frame
         for uid in self._broken:
             frame.log(f"the state file {frame.server.state} is broken for {uid}; going on without it")
-        if not frame.options.dry_run:
-            frame.state.running_since = clock.iso(frame.started)
-            frame.save_state()
+        if not frame.may_write:
+            return None
+        frame.state.running_since = clock.iso(frame.started)
+        return self._save()
+
+    def now_and_then(self) -> None:
+        """Write what was found so far, unless that would cost more than its part of the time."""
+        if self._frame.may_write and time.monotonic() >= self._next_save:
+            self.take()
+            self._save()  # what is wrong with it the end of the pass says
 
     def take(self) -> None:
-        """Take what was found into the state."""
+        """Take what was found so far into the state; may be called again."""
         kept, findings = self._frame.state, self.findings
         memory = findings.memory
-        wanted = memory if self._frame.options.studies else set(self._requested) & set(memory)
+        wanted = memory if self._frame.options.studies else self._requested & set(memory)
         kept.requests = {uid: history.to_json(memory[uid]) for uid in wanted}
         kept.scanner_down = findings.scanner_down
         kept.sick = None if findings.sick is None else history.to_json(findings.sick)
-        kept.images_received += findings.images_received
-        kept.moves_sent += findings.moves_sent
-        kept.fruitless_moves += findings.fruitless_moves
-        kept.failed_requests += sum(not one.finished for one in findings.closed)
-        kept.failed_pulls += sum(
-            series.pulled and series.error is not None for report in findings.reports for series in report.series
-        )
+        kept.count(self._before, findings.counters())
+
+    def _save(self) -> UnusableError | None:
+        began = time.monotonic()
+        problem = self._frame.save_state()
+        now = time.monotonic()
+        self._next_save = now + (now - began) / _PART_OF_THE_TIME
+        return problem

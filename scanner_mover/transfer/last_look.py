@@ -10,20 +10,19 @@ from scanner_mover.rules import series as series_rules
 from scanner_mover.scanner.inventory import Everything, Inventory, StudyAnswer
 from scanner_mover.site.mpps import Step
 from scanner_mover.transfer import waiting
-from scanner_mover.transfer.faults import Message, fault
+from scanner_mover.transfer.faults import cut_short, fault
 from scanner_mover.transfer.job import Findings, Job
-from scanner_mover.transfer.retrieving import Retrieving
 from scanner_mover.transfer.study import Series, Study, look
+from scanner_mover.transfer.telling import note_failure
 
 
-@dataclass
+@dataclass(frozen=True)
 class LastLook:
     """Asks the questions before closing; `steps_of` reads the MPPS files of one study anew."""
 
     job: Job
     findings: Findings
     inventory: Inventory
-    retrieving: Retrieving
     steps_of: Callable[[str], tuple[Step, ...]]
 
     def at(self, study: Study) -> bool:
@@ -37,6 +36,7 @@ class LastLook:
         study.answer, study.steps = told.series, self.steps_of(study.uid)
         if not self._is_answered(study, told):
             return False
+        self.findings.asked.add(study.uid)
         memory = {uid: one.memory for uid, one in study.series.items()}
         study.memory = replace(study.memory, series=memory, study_date=told.study.study_date or "")
         images = {(study.uid, uid): answer for uid, answer in told.images.items()}
@@ -48,13 +48,13 @@ class LastLook:
 
     def _to_list(self, study: Study) -> list[str]:
         """The series whose images are asked for by name; of the others the log says that their count decides."""
-        by_name = [
-            one.uid
-            for one in study.wanted
-            if one.is_told and (one.told.count is None or series_rules.are_named_by_uid(one.here.names))
-        ]
+        by_name = []
         for one in study.wanted:
-            if one.uid not in by_name:
+            if not one.is_told:
+                continue
+            if one.told.count is None or series_rules.are_named_by_uid(one.here.names):
+                by_name.append(one.uid)
+            else:
                 self.job.log(f"{study.uid}/{one.uid}, its files are not named by UIDs: relying on the count")
         return by_name
 
@@ -66,7 +66,7 @@ class LastLook:
         for level, failure in questions:
             if failure is not None and (level == "SERIES" or not series_rules.is_answer(failure)):
                 text = f"{study.uid}, the scanner could not be asked at {level} level before closing"
-                self.retrieving.scanner_fault(study, failure, text)
+                note_failure(self.job, self.findings, study, failure, text)
                 return False
         return True
 
@@ -82,7 +82,8 @@ class LastLook:
                 self.job.log(f"{name}, the scanner does not list its images ({why}): relying on the count")
             elif listing.cut_in_a_row:
                 assert answer.failure is not None
-                self.retrieving.scanner_fault(study, answer.failure, f"{name}, the list of its images was cut short")
+                text = f"{name}, the list of its images was cut short"
+                note_failure(self.job, self.findings, study, answer.failure, text)
             elif listing.missing:
                 self.job.log(f"{name}, {listing.missing} images that the scanner lists are not here")
             if listing.succeeded and listing.answers != listing.listed:
@@ -100,7 +101,7 @@ class LastLook:
             "does the scanner limit the number of its answers?"
         )
         study.error = study.error or "the scanner does not list all series"
-        self.findings.faults.append(fault(Message(f"cut-short {study.uid}", text)))
+        self.findings.faults.append(fault(cut_short(study.uid, text)))
         self.job.log(text)
 
 

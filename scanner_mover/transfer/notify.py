@@ -3,7 +3,6 @@
 A plain module: most passes have no event.
 """
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 from scanner_mover.config import Settings
@@ -11,6 +10,7 @@ from scanner_mover.errors import LockHeldError, UnusableError
 from scanner_mover.site import state
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.lock import Lock
+from scanner_mover.site.state import State
 from scanner_mover.transfer.faults import Change
 from scanner_mover.transfer.hooks import Event, EventKind, EventSeries, run_hooks, second_try, to_keep
 from scanner_mover.transfer.report import ClosedRequest
@@ -68,24 +68,16 @@ def deliver(
 
 def _keep(server: ServerFolders, events: list[dict[str, object]], log: Callable[[str], None]) -> None:
     """Put EVENTS into the state file; while another pass has the lock it stays, and what it has is told twice."""
-    end = time.monotonic() + _MOST_SECONDS
+
+    def put(known: State) -> None:
+        known.events = list(events)
+
     lock = Lock()
-    while True:
-        try:
-            lock.file(server.lock)
-            break
-        except LockHeldError:
-            if time.monotonic() >= end:
-                return
-            time.sleep(0.05)
-        except UnusableError as error:
-            log(str(error))
-            return
     try:
-        known, problem = state.load(server.state)
-        if problem is None:
-            known.events = list(events)
-            state.save(known, server.state, server.new_part())
+        lock.wait_for_file(server.lock, _MOST_SECONDS)
+        state.change(server, put, also_broken=False)
+    except LockHeldError:
+        pass
     except UnusableError as error:
         log(str(error))
     finally:

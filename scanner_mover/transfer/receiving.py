@@ -1,14 +1,16 @@
 """Receiving during one pass: what a killed pass had received, what comes late (R41), and the end of the receiver."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
+from scanner_mover.scanner.inventory import Place
 from scanner_mover.scanner.receiver import Receiver, file_left_over
+from scanner_mover.site.images import images_in
+from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.faults import fault
 from scanner_mover.transfer.job import Findings, Job
-from scanner_mover.transfer.retrieving import Retrieving
 
 # R41: a scanner that says Success first sends within so many seconds, or is waited for as long as images arrive.
 _SHORTEST_LISTENING_SECONDS = 5.0
@@ -22,42 +24,52 @@ def receiver_of(job: Job, tools: Toolbox) -> Receiver | None:
 
 
 @contextmanager
-def receiving(receiver: Receiver | None, retrieving: Retrieving, tools: Toolbox) -> Iterator[None]:
+def receiving(receiver: Receiver | None, attempts: Attempts, tools: Toolbox) -> Iterator[None]:
     """While this lasts images may be retrieved: before it, what was left is filed; after it, RECEIVER is ended."""
-    job = retrieving.job
+    job = attempts.job
     try:
         if not job.dry_run:
-            with _as_fault(retrieving):
+            with _as_fault(attempts):
                 filed = file_left_over(tools, job.settings, job.folders, job.study_instance_uids, job.log)
                 # What a kill cut short is no fault of the scanner's: it is asked for again.
-                retrieving.take((), filed.kept)
+                attempts.take((), filed.kept)
         yield
-        if receiver is not None and receiver.running and _may_come_late(retrieving.findings):
+        late = _late(attempts.findings)
+        if receiver is not None and receiver.running and late:
             quiet = max(_SHORTEST_LISTENING_SECONDS, job.settings.settle_seconds)
-            with _as_fault(retrieving):
-                filed = receiver.listen_on(quiet, job.settings.retrieve_stall_seconds)
-                retrieving.take(filed.set_aside, filed.kept)
+            with _as_fault(attempts):
+                filed = receiver.listen_on(quiet, job.settings.retrieve_stall_seconds, lambda: _all_came(job, late))
+                attempts.take(filed.set_aside, filed.kept)
     finally:
         if receiver is not None:
-            with _as_fault(retrieving):
+            with _as_fault(attempts):
                 filed = receiver.end()
-                retrieving.take(filed.set_aside, filed.kept)
+                attempts.take(filed.set_aside, filed.kept)
 
 
 @contextmanager
-def _as_fault(retrieving: Retrieving) -> Iterator[None]:
+def _as_fault(attempts: Attempts) -> Iterator[None]:
     """What cannot be used in here is a fault; the pass goes on."""
     try:
         yield
     except UnusableError as error:
-        retrieving.findings.faults.append(fault(error))
-        retrieving.job.log(str(error))
+        attempts.findings.faults.append(fault(error))
+        attempts.job.log(str(error))
 
 
-def _may_come_late(findings: Findings) -> bool:
-    """Whether a C-MOVE of this pass ended with Success and images of its series are not here (R41)."""
-    return any(
-        one.attempt is not None and one.attempt.succeeded and one.retrieved and not one.complete
-        for study in findings.memory.values()
-        for one in study.series.values()
+def _late(findings: Findings) -> dict[Place, int | None]:
+    """The series of which a C-MOVE of this pass ended with Success while images are missing, and how many they have."""
+    return {
+        (study, uid): one.expected
+        for study, known in findings.memory.items()
+        for uid, one in known.series.items()
+        if (study, uid) in findings.attempted and one.attempt is not None and one.attempt.succeeded and not one.complete
+    }
+
+
+def _all_came(job: Job, late: Mapping[Place, int | None]) -> bool:
+    """Whether all images of the series that were LATE are here now."""
+    return all(
+        expected is not None and len(images_in(job.folders.series(*place)).names) >= expected
+        for place, expected in late.items()
     )

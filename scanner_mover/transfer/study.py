@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from scanner_mover.config import Settings
+from scanner_mover.dicom import is_uid
 from scanner_mover.moment import Moment
-from scanner_mover.rules import asking, closing
+from scanner_mover.rules import asking, closing, retrieving
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.closing import Procedure
 from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
@@ -47,7 +48,10 @@ class Series:
 
 @dataclass
 class Study:
-    """One study in this pass; `asked_at` is when the scanner told its series, `error` why something failed."""
+    """One study in this pass; `asked_at` is when the scanner told its series, `error` why something failed.
+
+    `is_looked_at`: its `series` are put together; until then only what is remembered of them counts.
+    """
 
     request: Request
     memory: StudyMemory
@@ -56,6 +60,7 @@ class Study:
     steps: tuple[Step, ...]
     series: dict[str, Series] = field(default_factory=dict)
     error: str | None = None
+    is_looked_at: bool = False
 
     @property
     def uid(self) -> str:
@@ -83,6 +88,12 @@ class Study:
         return [one for one in self.steps if not _has_ended(one)]
 
     @property
+    def open_step_names(self) -> list[str]:
+        """How `status` names them: with a status only where that is not what one expects."""
+        known = ((one.name, closing.shown_status(one.status)) for one in self.open_steps)
+        return [name if status == closing.IN_PROGRESS else f"{name} ({status})" for name, status in known]
+
+    @property
     def procedure(self) -> Procedure:
         """The state of its procedure by its MPPS files."""
         return closing.procedure([_has_ended(one) for one in self.steps])
@@ -92,6 +103,13 @@ class Study:
         """What must stay the same before it is closed (R22 a)."""
         told = [one for one in self.wanted if one.is_told]
         return closing.fingerprint((one.uid, one.count.expected, _deciding_digest(one)) for one in told)
+
+    def wait_after_loss(self) -> None:
+        """Ask for no series at once, since nobody knows any more what was asked for a moment ago (R29)."""
+        for uid, one in self.series.items():
+            if one.memory.attempt is None and not one.count.complete:
+                basis = retrieving.basis(one.told.count, one.memory.listing)
+                self.remember(uid, retrieving.after_loss(one.memory, len(one.here.names), basis, self.asked_at))
 
     def remember(self, uid: str, memory: SeriesMemory) -> None:
         """Replace what is remembered of one series."""
@@ -122,19 +140,18 @@ def look(
     IMAGES are the lists that were asked for, if any. AGAIN: the study was looked at in this pass, and what was done
     with its series since then still counts. Raises UnusableError when a folder cannot be read.
     """
-    remembered = study.memory.series
+    known = study.memory.series
     told = {one.series_instance_uid: one for one in study.answer.series}
-    study.series = {}
+    found: dict[str, Series] = {}
     for uid, one in told.items():
-        memory = remembered.get(uid, SeriesMemory())
+        memory = known.get(uid, SeriesMemory())
         memory = memory if again else replace(memory, retrieved=False, error=None)
-        study.series[uid] = _series(study, one, memory, images.get((study.uid, uid)), settings, folders, now)
-    if not study.answered:
-        return
-    for uid, memory in remembered.items():
-        gone = uid not in told and not memory.complete and (memory.expected or memory.largest_told)
+        found[uid] = _series(study, one, memory, images.get((study.uid, uid)), settings, folders, now)
+    for uid, memory in known.items() if study.answered else ():
+        gone = uid not in told and series_rules.is_missed(memory)
         if gone and series_rules.is_wanted(memory.modality, settings.modalities):
-            study.series[uid] = _vanished(study, uid, memory, folders, now)
+            found[uid] = _vanished(study, uid, memory, folders, now)
+    study.series, study.is_looked_at = found, True
 
 
 def _series(
@@ -184,7 +201,7 @@ def counted(series: Series, settings: Settings, now: Moment) -> Series:
     if listing is not None and series.sop_instance_uids is not None:
         missing = sorted(series_rules.missing_by_name(series.sop_instance_uids, names))
         listing = replace(listing, missing=len(missing))
-        memory = replace(memory, first_missing=tuple(missing[:4]))
+        memory = replace(memory, first_missing=tuple(filter(is_uid, missing))[:4])
     elif listing is not None and memory.list_asked is not None and memory.list_asked.basis != series.basis:
         listing = series_rules.stale(listing, len(names))
     asked = memory.list_asked.at if memory.list_asked is not None else None
@@ -205,6 +222,23 @@ def _vanished(study: Study, uid: str, memory: SeriesMemory, folders: DataFolders
     count, since = series_rules.with_vanished(count, None, memory, now, told=False)
     memory = replace(memory, retrieved=False, error=None, shrunk_since=since)
     return Series(Told(uid, modality=memory.modality), False, True, here, memory, count)
+
+
+def remembered(study: Study) -> StudyMemory:
+    """What is remembered of STUDY as it stands now."""
+    known = {
+        uid: replace(
+            one.memory,
+            expected=one.count.expected,
+            received=one.count.received,
+            complete=one.count.complete,
+            largest=max(one.memory.largest, one.count.received),
+        )
+        for uid, one in study.series.items()
+    }
+    # What a scanner that is off does not tell is not forgotten, nor what could not be looked at.
+    is_all = study.answered and study.is_looked_at
+    return replace(study.memory, series=known if is_all else {**study.memory.series, **known})
 
 
 def series_reports(study: Study) -> tuple[SeriesReport, ...]:

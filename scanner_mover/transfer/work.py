@@ -14,7 +14,7 @@ from scanner_mover.config import Settings
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on, staging_left
 from scanner_mover.site.requests import Request, left_alone, scan
-from scanner_mover.transfer.faults import unusable
+from scanner_mover.transfer.faults import fault, unusable
 from scanner_mover.transfer.frame import Frame
 from scanner_mover.transfer.report import PassReport, StudyReport
 
@@ -96,7 +96,10 @@ def _handle(
 
     options = frame.options
     keeper = Keeper(frame, {request.study_instance_uid for request in requests})
-    keeper.begin()
+    problem = keeper.begin()
+    if problem is not None:
+        frame.faults.append(fault(problem))
+        frame.log(f"{problem}: nothing is retrieved")
     try:
         with _scratch_folder(frame) as scratch, frame.view.progress() as progress:
             job = Job(
@@ -112,6 +115,9 @@ def _handle(
                 log=frame.log,
                 not_yet_reported=frame.state.not_yet_reported,
                 progress=progress,
+                keep_state=keeper.now_and_then,
+                forgotten=keeper.forgotten,
+                unusable=None if problem is None else str(problem),
             )
             all_requests.handle(job, keeper.findings)
     finally:

@@ -117,8 +117,8 @@ def test_R27_signals_without_end(scenario: Scenario, scanner: ScriptedScanner) -
             process.send_signal(next(numbers))
             time.sleep(0.0002)
         status = ended(process)
-    # A shell sees the same in both: 128 + n.
-    assert status in (128 + signal.SIGTERM, -signal.SIGTERM, -signal.SIGHUP)
+    # A shell sees the same in all: 128 + n. Of two signals that wait the one with the smaller number comes first.
+    assert status in (128 + signal.SIGTERM, 128 + signal.SIGHUP, -signal.SIGTERM, -signal.SIGHUP)
     invariants.check_nothing_runs(scenario.site)
     assert invariants.work_folders(scenario.site) == []
     assert all(whole_image(path) for path in received(scenario.site))
@@ -212,7 +212,7 @@ class TestLeftStaging:
         scenario.a_pass()
         assert scenario.site.images(study.uid, next(iter(study.series))) == sorted([whole.name, missing.name])
         rejected = scenario.site.data / "site" / "rejected"
-        # The newest is the one that the kill cut short: it is removed. What else is damaged is kept and told of.
+        # The newest is the one that the kill cut short: it is removed. What else is damaged is kept and logged.
         assert sorted(path.name for path in rejected.iterdir()) == sorted(
             [f"MR.{damaged.name}", f"MR.{stranger.paths[0].name}"]
         )
