@@ -7,6 +7,7 @@ itself may be a link, which a site puts there to use another disk.
 
 import contextlib
 import enum
+import errno
 import hashlib
 import os
 import stat
@@ -125,7 +126,8 @@ def need_place(settings: Settings, folders: DataFolders, study_instance_uid: str
         with _series_folder(settings, folders, study_instance_uid, series_instance_uid) as descriptor:
             writable = os.access(f"/proc/self/fd/{descriptor}", os.W_OK | os.X_OK)
     except OSError as error:
-        raise UnusableError(f"{folder} cannot be made: {reason(error)}; {_CHOWN}") from error
+        todo = f"make {error.filename} a folder" if error.errno == errno.ELOOP else _CHOWN
+        raise UnusableError(f"{folder} cannot be made: {reason(error)}; {todo}") from error
     if not writable:
         raise UnusableError(f"{folder} cannot be written; {_CHOWN}")
 

@@ -433,7 +433,7 @@ class TestLinks:
         assert "it is a link, which is not followed" in kept.text
         assert (kept.name, kept.study_instance_uid) == (NAME, STUDY)
         assert place.left() == [NAME] and os.listdir(tmp_path / "elsewhere") == []
-        with pytest.raises(UnusableError, match="it is a link, which is not followed"):
+        with pytest.raises(UnusableError, match=f"it is a link, which is not followed; make {link.name} a folder"):
             need_place(place.settings, place.folders, STUDY, SERIES)
         link.unlink()
         assert place.sort().filed == {(STUDY, SERIES): 1}
