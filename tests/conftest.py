@@ -3,16 +3,19 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from tests.faults import table
 from tests.support import site
-from tests.support.dcmqrscp import Dcmqrscp
-from tests.support.orthanc import Orthanc
 from tests.support.ports import free_port
-from tests.support.scripted import ScriptedScanner
+
+if TYPE_CHECKING:  # to import the scanners takes longer than many a test without one
+    from tests.support.dcmqrscp import Dcmqrscp
+    from tests.support.orthanc import Orthanc
+    from tests.support.scripted import ScriptedScanner
 
 # A parent may have told us to ignore them (nohup, a background job), and what is started here would do so, too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -32,16 +35,22 @@ def receive_port() -> int:
 
 
 @pytest.fixture
-def scripted(receive_port: int) -> Iterator[ScriptedScanner]:
+def scripted(receive_port: int) -> "Iterator[ScriptedScanner]":
     """A scripted scanner that runs, has nothing yet and knows MOVER."""
+    from tests.support.scripted import ScriptedScanner
+
     with ScriptedScanner(destinations={"MOVER": receive_port}) as running:
         yield running
 
 
-@pytest.fixture(params=[Dcmqrscp, Orthanc])
-def scanner(request: pytest.FixtureRequest, tmp_path: Path, receive_port: int) -> Iterator[Dcmqrscp | Orthanc]:
+@pytest.fixture(params=["Dcmqrscp", "Orthanc"])
+def scanner(request: pytest.FixtureRequest, tmp_path: Path, receive_port: int) -> "Iterator[Dcmqrscp | Orthanc]":
     """A real scanner that runs, is empty and knows MOVER; the test is run with each of the two."""
-    with request.param(tmp_path / "scanner", {"MOVER": receive_port}) as running:
+    from tests.support.dcmqrscp import Dcmqrscp
+    from tests.support.orthanc import Orthanc
+
+    kinds = {"Dcmqrscp": Dcmqrscp, "Orthanc": Orthanc}
+    with kinds[request.param](tmp_path / "scanner", {"MOVER": receive_port}) as running:
         yield running
 
 

@@ -582,3 +582,29 @@ def test_root_on_a_terminal_is_warned_before_files_of_the_wrong_owner_are_made(s
     assert done.returncode == 0
     assert (f"you are root, but {path} belongs to nobody" in text.decode()) is (of != "root")
     assert "you are root" not in site.move().stderr, "cron has no terminal"
+
+
+# 70
+
+
+def test_an_error_of_ours_in_a_pass_is_never_1(tmp_path):
+    """1 would mean that another pass holds the lock."""
+    site = Site(tmp_path)
+    assert site.move().returncode == 0
+    code = (
+        "from scanner_mover.site import requests\n"
+        "import scanner_mover.transfer.work as work\n"
+        "import sys\n"
+        "def scan(*args, **kwargs): raise KeyError('ours')\n"
+        "requests.scan = work.scan = scan\n"
+        "sys.argv = ['scanner-mover', 'move']\n"
+        "from scanner_mover.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=site.environment
+    )
+    assert done.returncode == 70
+    assert "Traceback" not in done.stderr and str(site.server / "logs" / "moveFromScanner.log") in done.stderr
+    assert "KeyError: 'ours'" in site.log()
+    assert site.move().returncode == 0, "the lock is free again"

@@ -235,3 +235,47 @@ def test_R12_a_pass_with_such_a_tool_exits_4_and_loses_nothing(tmp_path, text, w
     assert (done.returncode, done.stderr.count("\n")) == (4, 1)
     assert words in done.stderr
     assert site.requests_in("active-scans") == [STUDY]
+
+
+def test_it_does_not_read_our_standard_input(fake):
+    fake("import os; print(os.read(0, 100))")
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_FINDSCU],
+        check=True,
+        input="a secret",
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=240,
+    )
+    assert done.stdout == "b''\n"
+
+
+RUN_WITH_FEW_DESCRIPTORS = """
+import os, resource, sys
+from scanner_mover.dcmtk.tool import find_tools
+from scanner_mover.errors import UnusableError
+tools = find_tools(["findscu"])
+tools.run("findscu", [], stall_seconds=60)
+limit = len(os.listdir("/proc/self/fd")) - 1 + int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+try:
+    tools.run("findscu", [], stall_seconds=60)
+    print("ran")
+except UnusableError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("descriptors", [1, 4, 7, 10, 15])
+def test_few_descriptors_are_one_line(fake, tmp_path, descriptors):
+    fake("pass")
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_WITH_FEW_DESCRIPTORS, str(descriptors)],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=240,
+    )
+    cannot = f"{tmp_path / 'tools' / 'findscu'} cannot be started: Too many open files\n"
+    assert done.stdout == (cannot if descriptors < 15 else "ran\n")

@@ -2,21 +2,30 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pydicom.uid import ImplicitVRLittleEndian
 
 import scanner_mover.site.staging
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.commands.move import make_pass
+from scanner_mover.config import Settings
+from scanner_mover.site.filing import Filed
+from scanner_mover.site.folders import DataFolders
+from scanner_mover.site.staging import Sorter, files_in, make_staging
+from scanner_mover.site.verdict import Origin, Reason
 from scanner_mover.transfer import closed
 from tests.integration.invariants import staging
 from tests.integration.scenario import Scenario
+from tests.support.objects import compressed_series, dumped_series, mr_series
 from tests.support.scripted import ScriptedScanner
-from tests.support.site import wait_until
+from tests.support.site import real_tools, wait_until
 
 FOR_EVER = 600
+STUDY = "1.2.826.0.1.3680043.10.1561.77"
 
 
 @pytest.fixture
@@ -142,3 +151,56 @@ def test_images_that_cannot_be_filed_are_not_sent_again_and_again(scenario: Scen
     scenario.a_pass()
     assert scenario.where(study) == "finished-scans"
     assert len(scanner.moves) == 2
+
+
+class TestWholeOrNot:
+    """Every cut of an image; `tests/unit/site/test_staging.py` has some of them."""
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> Settings:
+        (tmp_path / "data" / "site" / "raw").mkdir(parents=True)
+        return Settings("ABCD", "config.json", str(tmp_path / "data"), "scanner", 104, "SCANNER", "MOVER", 4006)
+
+    def filed(self, settings: Settings, content: bytes, lengths: Iterable[int], origin: Origin) -> Filed:
+        """What is filed of files that hold so many of the first bytes of CONTENT."""
+        folders = DataFolders(settings.data_dir)
+        folder = make_staging(folders, [STUDY])
+        for length in lengths:
+            Path(folder, f"MR.X.{length}").write_bytes(content[:length])
+        sorter = Sorter(real_tools("dcmdump"), settings, folders, [STUDY])
+        return sorter.sort(folder, files_in(folder), lambda name: origin)
+
+    def test_an_image_that_is_cut_anywhere_is_never_filed(self, settings: Settings, tmp_path: Path) -> None:
+        (path,) = dumped_series(
+            tmp_path / "images", study_instance_uid=STUDY, series_instance_uid=f"{STUDY}.1", images=1
+        )
+        content = path.read_bytes()
+        filed = self.filed(settings, content, range(len(content)), Origin.CLOSED)
+        assert filed.filed == {} and len(filed.damaged) == len(filed.set_aside) == len(content)
+        assert {one.reason for one in filed.set_aside} >= {Reason.DAMAGED, Reason.NO_PIXELS, Reason.NO_UID}
+
+    @pytest.mark.parametrize("origin", [Origin.OPEN, Origin.CLOSED])
+    def test_neither_in_implicit_vr_which_needs_a_dictionary(
+        self, settings: Settings, tmp_path: Path, origin: Origin
+    ) -> None:
+        (path,) = mr_series(
+            tmp_path / "implicit",
+            study_instance_uid=STUDY,
+            series_instance_uid=f"{STUDY}.1",
+            images=1,
+            transfer_syntax=ImplicitVRLittleEndian,
+        )
+        content = path.read_bytes()
+        lengths = [*range(0, len(content), 13), *range(len(content) - 20, len(content))]
+        assert self.filed(settings, content, lengths, origin).filed == {}
+        assert self.filed(settings, content, [len(content)], Origin.CLOSED).filed == {(STUDY, f"{STUDY}.1"): 1}
+
+    @pytest.mark.parametrize("origin", [Origin.OPEN, Origin.CLOSED])
+    @pytest.mark.parametrize("kind", ["jpeg", "jpeg2000", "rle"])
+    def test_a_compressed_one_neither(self, settings: Settings, tmp_path: Path, kind: str, origin: Origin) -> None:
+        (path,) = compressed_series(
+            tmp_path / kind, kind=kind, study_instance_uid=STUDY, series_instance_uid=f"{STUDY}.1", images=1
+        )
+        content = path.read_bytes()
+        lengths = [*range(0, len(content), 97), *range(len(content) - 40, len(content))]
+        assert self.filed(settings, content, lengths, origin).filed == {}

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.integration.scenario import Scenario
-from tests.support.dcmqrscp import Dcmqrscp
 from tests.support.site import BIN
 
 # In a chroot the kernel gives no mounts of one's own, and whose machine it is must not see these rules.
 own_mounts = subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0
 pytestmark = [
-    pytest.mark.parametrize("scanner", [Dcmqrscp], indirect=True),
+    pytest.mark.parametrize("scanner", ["Dcmqrscp"], indirect=True),
     pytest.mark.skipif(not own_mounts, reason="no mounts of our own (not root, or in a chroot): see test_storescp"),
 ]
 

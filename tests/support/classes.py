@@ -11,7 +11,6 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
-from pynetdicom import AE
 
 from tests.support.objects import PATIENT_ID, PATIENT_NAME, compressed_series, mr_series
 from tests.support.ports import LOOPBACK
@@ -149,6 +148,8 @@ def store_any(paths: Iterable[Path], port: int, called_ae_title: str, *, calling
 
     Raises RuntimeError when one is not taken.
     """
+    from pynetdicom import AE  # costs time, and most tests only make objects
+
     files = [(path, pydicom.dcmread(path)) for path in paths]
     ae = AE(ae_title=calling_ae_title)
     for _, data_set in files:

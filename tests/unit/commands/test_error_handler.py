@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from scanner_mover.errors import Ended, LockHeldError, UnusableError, UsageError
-from tests.support.site import Site
 
 # Runs `command` in a process of its own, since it takes the signals.
 SCRIPT = """
@@ -74,26 +73,3 @@ def test_a_package_that_is_not_installed_is_no_error_of_ours():
     status, errors = run("import no_such_package.part")
     assert (status, errors.count("\n")) == (4, 1)
     assert "the Python package no_such_package is missing: install scanner-mover again" in errors
-
-
-def test_an_error_of_ours_in_a_pass_is_never_1(tmp_path):
-    """1 would mean that another pass holds the lock."""
-    site = Site(tmp_path)
-    assert site.move().returncode == 0
-    code = (
-        "from scanner_mover.site import requests\n"
-        "import scanner_mover.transfer.work as work\n"
-        "import sys\n"
-        "def scan(*args, **kwargs): raise KeyError('ours')\n"
-        "requests.scan = work.scan = scan\n"
-        "sys.argv = ['scanner-mover', 'move']\n"
-        "from scanner_mover.__main__ import main\n"
-        "main()\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=site.environment
-    )
-    assert done.returncode == 70
-    assert "Traceback" not in done.stderr and str(site.server / "logs" / "moveFromScanner.log") in done.stderr
-    assert "KeyError: 'ours'" in site.log()
-    assert site.move().returncode == 0, "the lock is free again"

@@ -3,6 +3,7 @@
 `fixtures/record.py` recorded it; `fixtures/dcmtk-VERSION/index.json` says what ran and what each sample shows.
 """
 
+import functools
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,14 +29,20 @@ class Sample(NamedTuple):
 def sample(version: str, name: str) -> Sample:
     """The sample `name` of DCMTK `version`; KeyError when it was not recorded."""
     folder = FIXTURES / f"dcmtk-{version}"
-    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))["samples"][name]
+    index = _index(version)[name]
     return Sample(_lines(folder, index["stdout"]), _lines(folder, index["stderr"]), index)
 
 
 def samples_of(version: str, tool: str) -> list[str]:
     """The names of all samples of one tool."""
-    index = json.loads((FIXTURES / f"dcmtk-{version}" / "index.json").read_text(encoding="utf-8"))
-    return [name for name, one in index["samples"].items() if one["tool"] == tool]
+    return [name for name, one in _index(version).items() if one["tool"] == tool]
+
+
+@functools.cache
+def _index(version: str) -> dict[str, dict[str, Any]]:
+    samples = json.loads((FIXTURES / f"dcmtk-{version}" / "index.json").read_text(encoding="utf-8"))["samples"]
+    assert isinstance(samples, dict)
+    return samples
 
 
 def _lines(folder: Path, name: str | None) -> list[str]:

@@ -17,9 +17,9 @@ PLACE = "config.json: SCANNER_MOVER.tls"
 PLAIN = Settings("ABCD", "config.json", "/data", LOOPBACK, free_port(), "SCANNER", "MOVER", None)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    ours = certificates.make(tmp_path, "ours")
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    ours = certificates.make(tmp_path_factory.mktemp("tls"), "ours")
     return PLAIN._replace(tls=Tls(PLACE, str(ours.key), str(ours.certificate), str(ours.certificate)))
 
 

@@ -1,9 +1,9 @@
 """Running one tool: what it gets from us, how it is ended, and which tools are refused (R8, R12, R27)."""
 
+import contextlib
 import json
 import os
 import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -32,11 +32,6 @@ print(json.dumps({
     "open": sorted(os.readlink(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")
                    if os.path.exists(f"/proc/self/fd/{number}")),
 }))
-"""
-RUN_FINDSCU = """
-import sys
-from scanner_mover.dcmtk.tool import find_tools
-print("".join(find_tools(["findscu"]).run("findscu", sys.argv[1:], stall_seconds=300).out))
 """
 
 
@@ -110,19 +105,6 @@ def test_it_has_a_process_group_of_its_own_and_no_terminal(fake):
     state = told(fake(TELLS_ITS_STATE))
     assert state["group"] == state["process"] != os.getpgid(0)
     assert state["terminals"] == []
-
-
-def test_it_does_not_read_our_standard_input(fake, tmp_path):
-    fake(TELLS_ITS_STATE)
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_FINDSCU],
-        check=True,
-        input="a secret",
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=240,
-    )
-    assert json.loads(done.stdout)["stdin"] == ""
 
 
 def test_R9_it_inherits_no_descriptor_and_so_no_lock(fake, tmp_path):
@@ -243,37 +225,6 @@ def test_an_argument_that_cannot_be_one_is_no_crash(fake, argument):
         fake(ANSWERS_NOTHING).run("findscu", [argument], stall_seconds=20)
 
 
-RUN_WITH_FEW_DESCRIPTORS = """
-import os, resource, sys
-from scanner_mover.dcmtk.tool import find_tools
-from scanner_mover.errors import UnusableError
-tools = find_tools(["findscu"])
-tools.run("findscu", [], stall_seconds=60)
-limit = len(os.listdir("/proc/self/fd")) - 1 + int(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-try:
-    tools.run("findscu", [], stall_seconds=60)
-    print("ran")
-except UnusableError as error:
-    print(error)
-"""
-
-
-@pytest.mark.parametrize("descriptors", [1, 4, 7, 10, 15])
-def test_few_descriptors_are_one_line(fake, tmp_path, descriptors):
-    fake(ANSWERS_NOTHING)
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_WITH_FEW_DESCRIPTORS, str(descriptors)],
-        check=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=240,
-    )
-    cannot = f"{tmp_path / 'tools' / 'findscu'} cannot be started: Too many open files\n"
-    assert done.stdout == (cannot if descriptors < 15 else "ran\n")
-
-
 # R8: no dictionary
 
 
@@ -362,5 +313,8 @@ def test_R27_a_tool_whose_end_was_told_to_nobody_is_no_error(fake):
     """As when a signal to us comes between the kernel's word of its end and sh's note of it."""
     tools = fake("pass")
     heard: list[str] = []
-    with tools.started("findscu", [], None, lambda line, _: heard.append(line)) as child:
+    with (
+        tools.started("findscu", [], None, lambda line, _: heard.append(line)) as child,
+        contextlib.suppress(ChildProcessError),  # sh was faster than we are
+    ):
         os.waitpid(child._process.pid, 0)

@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ import pytest
 from scanner_mover.config import Settings
 from scanner_mover.transfer import hooks
 from scanner_mover.transfer.hooks import Event, EventKind, EventSeries, distrust, run_hooks, second_try, to_keep
-from tests.support.site import is_running, wait_until
 
 STUDY = "1.2.826.0.1.3680043.10.1561.70"
 TIME = "2026-01-31T12:00:00+01:00"
@@ -199,45 +196,6 @@ def test_a_program_that_disappears_between_two_events_is_told_once_for_each(file
     assert [one.event for one in told] == [FAILED, FAILED]
 
 
-def test_a_program_that_hangs_is_ended_with_all_that_it_started(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(hooks, "MOST_SECONDS", 1.0)
-    children = tmp_path / "children"
-    hook = program(
-        tmp_path,
-        "import signal, subprocess\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "other = subprocess.Popen(['sleep', '600'])\n"
-        f"open({str(children)!r}, 'w').write(f'{{os.getpid()}} {{other.pid}}')\n"
-        "time.sleep(600)",
-    )
-    other = program(tmp_path, f"open({str(tmp_path / 'got')!r}, 'a').write('x')", "other")
-    began = time.monotonic()
-    told = run_hooks(settings(file, on_failed=(hook,), on_fault=(other,)), [FAILED, FAILED, FAULT, FAILED])
-    assert time.monotonic() - began < 40, "it was waited for once, not for each event"
-    assert [one.event for one in told] == [FAILED, FAILED, FAILED]
-    assert "for 1 seconds" in told[0].text and "not run" in told[1].text and "not run" in told[2].text
-    assert (tmp_path / "got").read_text() == "x", "another program does not suffer from it"
-    for process_id in children.read_text().split():
-        wait_until(lambda process_id=process_id: not is_running(int(process_id)))
-
-
-@pytest.mark.parametrize("line", [True, False])
-def test_a_program_that_floods_its_output_costs_no_memory_and_no_disk(file, tmp_path, line):
-    end = "b'\\\\n'" if line else "b''"
-    hook = program(
-        tmp_path, f"data = b'x' * 65536 + {end}\nfor _ in range(800): os.write(1, data)\nos.write(2, data)\nsys.exit(1)"
-    )
-    code = (
-        "import resource, sys\n"
-        "from tests.unit.transfer.test_hooks import FAILED, Path, run_hooks, settings\n"
-        f"[told] = run_hooks(settings(Path({str(file)!r}), on_failed=({hook!r},)), [FAILED])\n"
-        "assert 'exit status 1: xxx' in told.text and len(told.text) < 400 + len(sys.argv[1]), told.text[:500]\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code, hook], check=True, capture_output=True, text=True)
-    assert int(done.stdout) < 200_000, "kilobytes; it printed 50 MB"
-
-
 def test_a_program_that_does_not_read_its_input_delivers(file, tmp_path):
     big = FAILED._replace(text="x" * 1_000_000)
     assert run_hooks(settings(file, on_failed=(program(tmp_path, "pass"),)), [big]) == []
@@ -249,23 +207,3 @@ def test_nothing_runs_from_a_configuration_that_others_can_write(file, tmp_path)
     [undelivered] = run_hooks(settings(file, on_failed=(hook,)), [FINISHED, FAILED])
     assert undelivered.event == FAILED and "chmod o-w it" in undelivered.text
     assert not (tmp_path / "got").exists()
-
-
-def test_a_signal_ends_the_program_and_us(file, tmp_path):
-    started = tmp_path / "started"
-    hook = program(tmp_path, f"open({str(started)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)")
-    code = (
-        "from scanner_mover import signals\n"
-        "from scanner_mover.errors import Ended\n"
-        "from tests.unit.transfer.test_hooks import FAILED, Path, run_hooks, settings\n"
-        "signals.install()\n"
-        "try:\n"
-        f"    run_hooks(settings(Path({str(file)!r}), on_failed=({hook!r},)), [FAILED])\n"
-        "except Ended as ended:\n"
-        "    print(ended.exit_status)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: started.exists() and started.read_text())
-        process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=240)[0] == "143\n"
-    wait_until(lambda: not is_running(int(started.read_text())))

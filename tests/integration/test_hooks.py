@@ -1,0 +1,110 @@
+"""Programs of a site that misbehave: they hang, they print without end, and a signal comes meanwhile."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scanner_mover.config import Settings
+from scanner_mover.transfer import hooks
+from scanner_mover.transfer.hooks import Event, EventKind, run_hooks
+from tests.support.site import is_running, wait_until
+
+STUDY = "1.2.826.0.1.3680043.10.1561.70"
+TIME = "2026-01-31T12:00:00+01:00"
+
+
+FAILED = Event(EventKind.FAILED, "ABCD", STUDY, "no MPPS file", TIME)
+
+FAULT = Event(EventKind.FAULT, "ABCD", None, "the scanner cannot be reached", TIME)
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    path = tmp_path / "config.json"
+    path.write_text("{}")
+    path.chmod(0o640)
+    return path
+
+
+def settings(file: Path, **hooks: tuple[str, ...]) -> Settings:
+    return Settings(
+        project="ABCD",
+        file=str(file),
+        data_dir="/data",
+        host="127.0.0.1",
+        port=104,
+        called_ae_title="S",
+        calling_ae_title="M",
+        receive_port=None,
+        **hooks,
+    )
+
+
+def program(folder: Path, text: str, name: str = "hook") -> str:
+    path = folder / name
+    path.write_text(f"#!{sys.executable} -IS\nimport os, sys, time\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_program_that_hangs_is_ended_with_all_that_it_started(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(hooks, "MOST_SECONDS", 1.0)
+    children = tmp_path / "children"
+    hook = program(
+        tmp_path,
+        "import signal, subprocess\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "other = subprocess.Popen(['sleep', '600'])\n"
+        f"open({str(children)!r}, 'w').write(f'{{os.getpid()}} {{other.pid}}')\n"
+        "time.sleep(600)",
+    )
+    other = program(tmp_path, f"open({str(tmp_path / 'got')!r}, 'a').write('x')", "other")
+    began = time.monotonic()
+    told = run_hooks(settings(file, on_failed=(hook,), on_fault=(other,)), [FAILED, FAILED, FAULT, FAILED])
+    assert time.monotonic() - began < 40, "it was waited for once, not for each event"
+    assert [one.event for one in told] == [FAILED, FAILED, FAILED]
+    assert "for 1 seconds" in told[0].text and "not run" in told[1].text and "not run" in told[2].text
+    assert (tmp_path / "got").read_text() == "x", "another program does not suffer from it"
+    for process_id in children.read_text().split():
+        wait_until(lambda process_id=process_id: not is_running(int(process_id)))
+
+
+@pytest.mark.parametrize("line", [True, False])
+def test_a_program_that_floods_its_output_costs_no_memory_and_no_disk(file, tmp_path, line):
+    end = "b'\\\\n'" if line else "b''"
+    hook = program(
+        tmp_path, f"data = b'x' * 65536 + {end}\nfor _ in range(800): os.write(1, data)\nos.write(2, data)\nsys.exit(1)"
+    )
+    code = (
+        "import resource, sys\n"
+        "from tests.integration.test_hooks import FAILED, Path, run_hooks, settings\n"
+        f"[told] = run_hooks(settings(Path({str(file)!r}), on_failed=({hook!r},)), [FAILED])\n"
+        "assert 'exit status 1: xxx' in told.text and len(told.text) < 400 + len(sys.argv[1]), told.text[:500]\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, hook], check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 200_000, "kilobytes; it printed 50 MB"
+
+
+def test_a_signal_ends_the_program_and_us(file, tmp_path):
+    started = tmp_path / "started"
+    hook = program(tmp_path, f"open({str(started)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)")
+    code = (
+        "from scanner_mover import signals\n"
+        "from scanner_mover.errors import Ended\n"
+        "from tests.integration.test_hooks import FAILED, Path, run_hooks, settings\n"
+        "signals.install()\n"
+        "try:\n"
+        f"    run_hooks(settings(Path({str(file)!r}), on_failed=({hook!r},)), [FAILED])\n"
+        "except Ended as ended:\n"
+        "    print(ended.exit_status)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: started.exists() and started.read_text())
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=240)[0] == "143\n"
+    wait_until(lambda: not is_running(int(started.read_text())))
