@@ -61,7 +61,8 @@ class Attempt:
     """The last attempt to retrieve a series: all query files and retries in one pass (R29).
 
     `before` is the largest number of images ever seen here before it, `basis` what the scanner told then. `judged`:
-    whether it is already counted as fruitless or not. `error` is what it failed with, `refused` names the SOP classes
+    whether it is already counted as fruitless or not. `early`: the scanner told something else, and it was made before
+    it was due, after one that brought nothing. `error` is what it failed with, `refused` names the SOP classes
     or transfer syntaxes that the receiver did not take, where a tool named them.
     """
 
@@ -71,6 +72,7 @@ class Attempt:
     before: int
     basis: str
     judged: bool = False
+    early: bool = False
     error: str | None = None
     refused: tuple[str, ...] = ()
 

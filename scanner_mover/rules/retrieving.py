@@ -132,7 +132,8 @@ def why_not_now(
 ) -> NotNow | None:
     """Why an incomplete series is not asked for now; None when it is.
 
-    BASIS stands for what the scanner tells of it now. BY_HAND: `move --study`, which does not wait (R29).
+    BASIS stands for what the scanner tells of it now: another one allows one attempt at once, and not one after the
+    other while a series grows of which nothing arrives. BY_HAND: `move --study`, which does not wait (R29).
     """
     attempt = memory.attempt
     if attempt is None:
@@ -141,7 +142,7 @@ def why_not_now(
     grows = here > memory.received
     if attempt.succeeded and grows and elapsed is not None:
         return NotNow.ON_THEIR_WAY
-    if by_hand or basis != attempt.basis:
+    if by_hand or (basis != attempt.basis and not (attempt.early and memory.fruitless)):
         return None
     if due_in(memory, here, now, pauses) <= 0:
         return None
@@ -185,6 +186,7 @@ def after_attempt(
 ) -> SeriesMemory:
     """MEMORY after an attempt that was sent and not ended by a signal; BEFORE it at most so many images were here."""
     refused = by_name and failure is not None and failure.kind is Kind.REFUSED
+    early = memory.attempt is not None and memory.fruitless > 0 and memory.attempt.basis != basis
     return replace(
         memory,
         attempt=Attempt(
@@ -193,6 +195,7 @@ def after_attempt(
             by_name,
             before,
             basis,
+            early=early,
             error=failure.text if failure is not None else None,
             refused=failure.detail.refused if failure is not None else (),
         ),
@@ -216,14 +219,14 @@ def basis(counted: int | None, listed: Listing | None) -> str:
     return f"{counted}:{listed.digest if listed is not None else ''}"
 
 
-def sickness(sick: Sickness | None, attempts: Iterable[SeriesMemory]) -> Sickness | None:
-    """Whether the scanner as a whole sends nothing, by the ATTEMPTS of all series (R29).
+def sickness(sick: Sickness | None, attempts: Iterable[SeriesMemory], boot: str) -> Sickness | None:
+    """Whether the scanner as a whole sends nothing, by the ATTEMPTS of all series (R29); BOOT is that of this moment.
 
     It does when the last three series that were asked for brought nothing at all, whatever status their C-MOVEs had.
     One of which images may still be on their way says nothing yet.
     """
     known = (one for one in attempts if one.attempt is not None and (one.fruitless or one.largest))
-    last = sorted(known, key=lambda one: one.attempt.at.seconds if one.attempt else 0.0)[-SICK_SERIES:]
+    last = sorted(known, key=lambda one: _turn(one.attempt, boot))[-SICK_SERIES:]
     if len(last) < SICK_SERIES or any(one.largest for one in last):
         return None
     latest = last[-1].attempt
@@ -231,6 +234,11 @@ def sickness(sick: Sickness | None, attempts: Iterable[SeriesMemory]) -> Sicknes
     if sick is None:
         return Sickness(2, latest.at)
     return sick if latest.at == sick.last else Sickness(sick.fruitless + 1, latest.at)
+
+
+def _turn(attempt: Attempt | None, boot: str) -> tuple[bool, float]:
+    """What attempts are sorted by: those of an earlier start of the machine come first, however long it ran."""
+    return (False, 0.0) if attempt is None else (attempt.at.boot == boot, attempt.at.seconds)
 
 
 def sick_pause(sick: Sickness | None, now: Moment, pauses: Pauses) -> float:

@@ -106,7 +106,8 @@ def fault(cause: "Cause") -> Fault:
         key = re.sub(_OF_THIS_PASS, r"\1.*", str(cause))
         return Fault(cause, key, key, cause.exit_status, False)
     group = stuck_group(cause.study_instance_uid, cause.series_instance_uid)
-    return Fault(cause, group, f"{cause.received} of {cause.expected}", ExitStatus.SCANNER, True)
+    # Not by what is expected: while a series grows, each pass would tell it anew.
+    return Fault(cause, group, str(cause.received), ExitStatus.SCANNER, True)
 
 
 def _group_of(failure: Failure) -> str:

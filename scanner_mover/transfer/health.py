@@ -42,7 +42,7 @@ def judge_the_silent(job: Job, findings: Findings) -> None:
 def note_sickness(job: Job, findings: Findings) -> None:
     """Whether the scanner sends nothing at all (R29); then that is the fault, not each series."""
     attempts = [one for study in findings.memory.values() for one in study.series.values()]
-    findings.sick = sick = rules.sickness(findings.sick, attempts)
+    findings.sick = sick = rules.sickness(findings.sick, attempts, clock.now().boot)
     if sick is None or job.dry_run:
         return
     settings = job.settings

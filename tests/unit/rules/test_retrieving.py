@@ -105,6 +105,27 @@ def test_R29_another_count_or_list_allows_one_attempt_at_once():
     assert basis(6, None) != basis(7, None) != basis(7, LISTED)
 
 
+def test_R29_a_series_that_grows_all_day_while_nothing_arrives_is_asked_for_as_rarely():
+    for failure in (None, FAILED):
+        memory, sent = SeriesMemory(), 0
+        for seconds in range(0, 86400, 15):
+            now = Moment(BOOT, float(seconds))
+            memory = judge(memory, 0, now, PAUSES)
+            if why_not_now(memory, 0, f"{seconds}:", now, PAUSES, by_hand=False) is None:
+                memory = judge(memory, 0, now, PAUSES, next_is_made=True)
+                memory = after_attempt(memory, at=now, by_name=False, basis=f"{seconds}:", before=0, failure=failure)
+                sent += 1
+        assert 20 <= sent <= 35
+
+
+def test_R29_a_series_that_grows_while_images_arrive_is_asked_for_at_once_each_time():
+    memory = attempted(ago(1), fruitless=1)
+    memory = after_attempt(memory, at=ago(1), by_name=True, basis="7:", before=0, failure=None)
+    assert why_not_now(memory, 0, "8:", NOW, PAUSES, by_hand=False) is not None
+    memory = replace(judge(memory, 7, NOW, PAUSES), received=7)
+    assert why_not_now(memory, 7, "8:", NOW, PAUSES, by_hand=False) is None
+
+
 def test_R29_by_hand_nothing_waits_but_for_images_that_arrive():
     memory = attempted(ago(1), succeeded=True, fruitless=5)
     assert why_not_now(memory, 0, "6:", NOW, PAUSES, by_hand=True) is None
@@ -161,14 +182,23 @@ def fruitless(at: Moment, *, largest: int = 0, number: int = 1) -> SeriesMemory:
 
 def test_R29_three_series_in_a_row_that_brought_nothing_make_the_scanner_sick():
     three = [fruitless(ago(300)), fruitless(ago(200)), fruitless(ago(100))]
-    sick = sickness(None, three)
+    sick = sickness(None, three, BOOT)
     assert sick == Sickness(2, ago(100))
-    assert sickness(None, three[:2]) is None
-    assert sickness(None, [*three[:2], fruitless(ago(100), largest=3)]) is None, "one of them has images"
+    assert sickness(None, three[:2], BOOT) is None
+    assert sickness(None, [*three[:2], fruitless(ago(100), largest=3)], BOOT) is None, "one of them has images"
     open_ones = [replace(one, attempt=Attempt(ago(10), True, False, 0, "6:"), fruitless=0) for one in three]
-    assert sickness(None, open_ones) is None, "their images may still be on their way"
+    assert sickness(None, open_ones, BOOT) is None, "their images may still be on their way"
     healthy = SeriesMemory(attempt=Attempt(ago(50), True, False, 0, "6:", judged=True), largest=6)
-    assert sickness(sick, [*three, healthy]) is None, "the last one brought images"
+    assert sickness(sick, [*three, healthy], BOOT) is None, "the last one brought images"
+
+
+def test_R29_attempts_before_the_machine_was_started_anew_are_earlier_ones():
+    """However long it ran before: the clock begins at 0 with each start."""
+    old = [fruitless(Moment(OTHER_BOOT, NOW.seconds + number)) for number in (1e6, 2e6, 3e6)]
+    sick = Sickness(5, ago(10))
+    assert sickness(sick, [*old, fruitless(ago(10))], BOOT) == sick, "so its pause holds"
+    healthy = SeriesMemory(attempt=Attempt(ago(50), True, False, 0, "6:", judged=True), largest=6)
+    assert sickness(sick, [*old, healthy], BOOT) is None
 
 
 def test_R29_a_sick_scanner_gets_one_attempt_for_each_pause():
@@ -176,8 +206,8 @@ def test_R29_a_sick_scanner_gets_one_attempt_for_each_pause():
     assert sick_pause(None, NOW, PAUSES) == 0
     assert sick_pause(sick, NOW, PAUSES) == 20
     three = [fruitless(ago(300)), fruitless(ago(200)), fruitless(ago(100))]
-    assert sickness(sick, three) == sick, "no attempt since then"
-    assert sickness(sick, [*three, fruitless(ago(1))]) == Sickness(3, ago(1))
+    assert sickness(sick, three, BOOT) == sick, "no attempt since then"
+    assert sickness(sick, [*three, fruitless(ago(1))], BOOT) == Sickness(3, ago(1))
 
 
 # R30

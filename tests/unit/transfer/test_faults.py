@@ -329,3 +329,8 @@ def test_each_fault_is_told_once_between_its_beginning_and_its_end(history):
         told = {one.text for one in passes.reported}
         assert {line_of(fault(cause), SETTINGS) for cause in found} <= told
         assert set(begun) <= told
+
+
+def test_R31_a_series_that_is_stuck_is_told_once_though_it_grows(passes):
+    assert len(passes.tell(Stuck(STUDY, SERIES, 0, 6))) == 1
+    assert passes.tell(Stuck(STUDY, SERIES, 0, 7)) == []
