@@ -153,8 +153,9 @@ def waits_for(
 ) -> WaitsFor | None:
     """What a request waits for; None: it may be closed as finished (R14, R20 to R23).
 
-    ANSWERED: the scanner's answer ended with Success and was understood. COUNTS are of the wanted series. QUIET is how
-    many seconds of quiet are missing. DUE: a series is to be asked for now.
+    ANSWERED: the scanner's answer ended with Success and was understood. COUNTS are of the wanted series, also of
+    those that vanished; WANTED counts those that the scanner tells now. QUIET is how many seconds of quiet are missing.
+    DUE: a series is to be asked for now.
     """
     if not answered:
         return WaitsFor.SCANNER

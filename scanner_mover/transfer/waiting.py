@@ -44,7 +44,7 @@ def waits_for(study: Study, settings: Settings, due_in: float | None) -> WaitsFo
     return rules.waits_for(
         answered=study.answered,
         counts=[one.count for one in study.wanted],
-        wanted=len(study.wanted),
+        wanted=sum(one.is_told for one in study.wanted),
         state=state,
         quiet=quiet,
         due=due_in is not None and due_in <= 0,

@@ -328,6 +328,16 @@ def test_R14_a_study_of_which_no_series_is_told_is_never_finished(site):
         assert site.waits == ("scanner", "the scanner has no series of it")
 
 
+def test_R14_R36_a_study_that_vanished_as_a_whole_is_not_finished(site):
+    """It fails by its age, and says so: nobody can tell any more what it had."""
+    gone = SeriesMemory(expected=6, received=2, largest_told=6, shrunk_since=Moment("boot", 1000.0))
+    site.memory = replace(site.memory, series={SERIES: gone})
+    site.scanner.told = ()
+    for _ in range(2):
+        assert site.pass_(4000) is Outcome.WAITING
+    assert site.where() == ["active-scans"] and site.scanner.asked == []
+
+
 # R24, R38
 
 
