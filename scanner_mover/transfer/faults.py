@@ -181,18 +181,7 @@ def compare(
     since: dict[str, float] = {}
     for one in reported:
         since[one.group] = min(one.since, since.get(one.group, one.since))
-    known = {(one.group, one.content): one for one in reported}
-    current: dict[tuple[str, str], Reported] = {}
-    changes = []
-    for new in faults:
-        key = new.group, new.content
-        if key in current:
-            continue
-        if key not in known:
-            text = line_of(new, settings)
-            known[key] = Reported(*key, text, since.get(new.group, now), new.of_scanner)
-            changes.append(Change(text, ended=False))
-        current[key] = known[key]
+    current, changes = _now(faults, reported, since, settings, now)
     groups = {group for group, _ in current}
     ended: dict[str, Reported] = {}
     for old in reported:
@@ -204,6 +193,30 @@ def compare(
             ended.setdefault(old.group, old)
     changes += [_end_of(old, now - since[group], scope) for group, old in ended.items()]
     return list(current.values())[:_MOST_REPORTED], changes
+
+
+def _now(
+    faults: Iterable[Fault],
+    reported: Iterable[Reported],
+    since: Mapping[str, float],
+    settings: Settings | None,
+    now: float,
+) -> tuple[dict[tuple[str, str], Reported], list[Change]]:
+    """The FAULTS of this pass by what they are, and the lines for those that were not reported before.
+
+    SINCE says since when each group holds.
+    """
+    known = {(one.group, one.content): one for one in reported}
+    current: dict[tuple[str, str], Reported] = {}
+    changes = []
+    for new in faults:
+        key = new.group, new.content
+        if key not in known:
+            text = line_of(new, settings)
+            known[key] = Reported(*key, text, since.get(new.group, now), new.of_scanner)
+            changes.append(Change(text, ended=False))
+        current[key] = known[key]
+    return current, changes
 
 
 def _holds(old: Reported, scope: Scope) -> bool:

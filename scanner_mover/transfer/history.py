@@ -86,14 +86,20 @@ def _read(kind: Any, value: Any) -> Any:
         return tuple(_read(arguments[0], one) for one in _a(list, value))
     if origin is not None and issubclass(origin, Mapping):
         return {_a(str, key): _read(arguments[1], one) for key, one in _a(dict, value).items()}
+    return _read_record(kind, value) if dataclasses.is_dataclass(kind) else _read_single(kind, value)
+
+
+def _read_record(kind: Any, value: Any) -> Any:
+    given = _a(dict, value)
+    hints = _hints(typing.cast(type, kind))
+    make = typing.cast(Callable[..., Any], kind)
+    return make(**{name: _read(hint, given[name]) for name, hint in hints.items() if name in given})
+
+
+def _read_single(kind: Any, value: Any) -> Any:
     if kind is Moment:
         boot, seconds = _a(list, value)
         return Moment(_a(str, boot), _number(seconds))
-    if dataclasses.is_dataclass(kind):
-        given = _a(dict, value)
-        hints = _hints(typing.cast(type, kind))
-        make = typing.cast(Callable[..., Any], kind)
-        return make(**{name: _read(hint, given[name]) for name, hint in hints.items() if name in given})
     if kind is float:
         return _number(value)
     if kind is int and isinstance(value, bool):

@@ -7,6 +7,7 @@ from scanner_mover import clock
 from scanner_mover.failures import Failure
 from scanner_mover.rules import closing as rules
 from scanner_mover.rules import series as series_rules
+from scanner_mover.rules.records import Listing
 from scanner_mover.scanner.inventory import Everything, Inventory, StudyAnswer
 from scanner_mover.site.mpps import Step
 from scanner_mover.transfer import waiting
@@ -74,20 +75,21 @@ class LastLook:
         """Say of each series what its list means."""
         for uid, answer in told.images.items():
             series = study.series.get(uid)
-            if series is None or series.memory.listing is None:
-                continue
-            name, listing = f"{study.uid}/{uid}", series.memory.listing
-            if series_rules.count_is_believed(listing) and series.told.count is not None:
-                why = answer.failure.text if answer.failure else "it names none"
-                self.job.log(f"{name}, the scanner does not list its images ({why}): relying on the count")
-            elif listing.cut_in_a_row:
-                assert answer.failure is not None
-                text = f"{name}, the list of its images was cut short"
-                note_failure(self.job, self.findings, study, answer.failure, text)
-            elif listing.missing:
-                self.job.log(f"{name}, {listing.missing} images that the scanner lists are not here")
-            if listing.succeeded and listing.answers != listing.listed:
-                self.job.log(f"{name}, the scanner lists {listing.listed} images in {listing.answers} answers")
+            if series is not None and series.memory.listing is not None:
+                self._say_list(study, series, series.memory.listing, answer.failure)
+
+    def _say_list(self, study: Study, series: Series, listing: Listing, failure: Failure | None) -> None:
+        name, log = f"{study.uid}/{series.uid}", self.job.log
+        if series_rules.count_is_believed(listing) and series.told.count is not None:
+            why = failure.text if failure else "it names none"
+            log(f"{name}, the scanner does not list its images ({why}): relying on the count")
+        elif listing.cut_in_a_row:
+            assert failure is not None
+            note_failure(self.job, self.findings, study, failure, f"{name}, the list of its images was cut short")
+        elif listing.missing:
+            log(f"{name}, {listing.missing} images that the scanner lists are not here")
+        if listing.succeeded and listing.answers != listing.listed:
+            log(f"{name}, the scanner lists {listing.listed} images in {listing.answers} answers")
 
     def _look_for_a_cut(self, study: Study, told: StudyAnswer) -> None:
         """If the STUDY level tells more than all series together, that is a fault (R35)."""

@@ -94,7 +94,6 @@ def _handle(
     from scanner_mover.transfer.job import Job
     from scanner_mover.transfer.keeping import Keeper
 
-    options = frame.options
     keeper = Keeper(frame, {request.study_instance_uid for request in requests})
     problem = keeper.begin()
     if problem is not None:
@@ -109,8 +108,8 @@ def _handle(
                 requests=requests,
                 scratch_folder=scratch,
                 closes=enabled,
-                by_hand=bool(options.studies),
-                dry_run=options.dry_run,
+                by_hand=bool(frame.options.studies),
+                dry_run=frame.options.dry_run,
                 scanner_was_down=frame.state.scanner_down,
                 log=frame.log,
                 not_yet_reported=frame.state.not_yet_reported,
