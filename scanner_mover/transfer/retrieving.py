@@ -45,7 +45,7 @@ class Retrieving:
     def seconds_left(self, study: Study) -> float | None:
         """Seconds until the next attempt of a series of STUDY; None when none is incomplete."""
         now, pauses = clock.now(), self.job.pauses
-        sick = rules.sick_pause(self.findings.sick, now, pauses)
+        sick = self._silent_for(study)
         waits = [
             max(rules.due_in(one.memory, len(one.here.names), now, pauses), sick)
             for one in study.wanted
@@ -65,9 +65,15 @@ class Retrieving:
             return NotNow.ON_THEIR_WAY
         if series_rules.lists_nothing(series.told, memory.listing):
             return NotNow.NO_IMAGES
-        was_asked_for = any(one.memory.attempt for one in study.series.values())
-        is_silent = rules.sick_pause(self.findings.sick, now, self.job.pauses) > 0
-        return NotNow.SCANNER_FAILING if is_silent and was_asked_for and not by_hand else None
+        return NotNow.SCANNER_FAILING if self._silent_for(study) > 0 and not by_hand else None
+
+    def _silent_for(self, study: Study) -> float:
+        """Seconds until a scanner that sends nothing at all is asked for STUDY; one that was never asked for does not
+        wait (R29).
+        """
+        if not any(one.memory.attempt for one in study.series.values()):
+            return 0.0
+        return rules.sick_pause(self.findings.sick, clock.now(), self.job.pauses)
 
     def _say_why(self, study: Study, series: Series, why: NotNow) -> None:
         """Say in the log why SERIES is not asked for now."""

@@ -174,8 +174,10 @@ def test_R29_a_scanner_that_sends_nothing_at_all_is_not_asked_for_a_series_that_
     one.findings.sick = Sickness(2, ago(10))
     one.run()
     assert one.console.queries == [] and one.lines[-1].endswith("the scanner sends nothing at all")
+    assert one.retrieving.seconds_left(one.study) == 110
     new = made()
     new.findings.sick = Sickness(2, ago(10))
+    assert new.retrieving.seconds_left(new.study) == 0, "a study that was never asked for does not wait"
     new.run()
     assert new.console.queries == [("SERIES", 0)]
 
