@@ -5,7 +5,6 @@ read by all. This module reads and writes it and knows what every pass needs; wh
 `transfer.history`. A plain module: every pass reads and writes the state.
 """
 
-import binascii
 import json
 import math
 import os
@@ -86,7 +85,7 @@ class State:
                 status = os.lstat(path)
             except OSError:
                 continue
-            key = f"{status.st_dev}:{status.st_ino}:{binascii.crc32(os.fsencode(path)):08x}"
+            key = f"{status.st_dev}:{status.st_ino}:{_checksum(path):08x}"
             now.append(key)
             if key not in known:
                 new.append(path)
@@ -98,6 +97,12 @@ class State:
         kept = {name: value for name, value in vars(self).items() if name not in ("started", "seconds", "exit_status")}
         last = {"started": self.started, "seconds": self.seconds, "exit_status": self.exit_status}
         return {"version": VERSION, "last_pass": last, **kept}
+
+
+def _checksum(path: str) -> int:
+    import binascii  # few passes find a file that is to be reported
+
+    return binascii.crc32(os.fsencode(path))
 
 
 def load(path: str) -> tuple[State, str | None]:

@@ -5,17 +5,19 @@ whatever a job prints.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.errors import Ended, ExitStatus, worst
-from scanner_mover.transfer import faults, notify
+from scanner_mover.transfer import faults
 from scanner_mover.transfer.faults import Change, Fault, Scope, unusable
 from scanner_mover.transfer.frame import Frame
-from scanner_mover.transfer.hooks import Event
 from scanner_mover.transfer.report import ClosedRequest, PassReport
 from scanner_mover.transfer.work import Work
+
+if TYPE_CHECKING:  # most passes have no event, and to import it costs time
+    from scanner_mover.transfer.hooks import Event
 
 
 class PassResult(NamedTuple):
@@ -31,7 +33,7 @@ class PassResult(NamedTuple):
     new: tuple[Change, ...]
     standing: tuple[str, ...]
     closed: tuple[ClosedRequest, ...]
-    events: tuple[Event, ...]
+    events: "tuple[Event, ...]"
     raised: BaseException | None
 
 
@@ -44,8 +46,7 @@ def end(frame: Frame, settings: Settings | None, work: Work, raised: BaseExcepti
     for change in (*all_changes, *closed):
         frame.log(change.text)
     changes = faults.shortened(all_changes)
-    events = notify.events_of(frame.project, clock.iso(frame.started), frame.closed, changes)
-    wanted = tuple(notify.wanted(settings, events)) if settings is not None else ()
+    wanted = _events(frame, settings, changes)
     changes += closed
     exit_status = _exit_status(frame.faults, frame.closed)
     if frame.may_write:
@@ -82,6 +83,16 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
     return changes
 
 
+def _events(frame: Frame, settings: Settings | None, changes: list[Change]) -> "tuple[Event, ...]":
+    """What programs of the site are to hear of this pass."""
+    if settings is None or not (frame.closed or changes):
+        return ()
+    from scanner_mover.transfer import notify
+
+    events = notify.events_of(frame.project, clock.iso(frame.started), frame.closed, changes)
+    return tuple(notify.wanted(settings, events))
+
+
 def _not_well(closed: Iterable[ClosedRequest]) -> list[ClosedRequest]:
     """The requests that failed, or were finished without all of their images."""
     return [one for one in closed if not one.finished or one.reason is not None]
@@ -89,7 +100,12 @@ def _not_well(closed: Iterable[ClosedRequest]) -> list[ClosedRequest]:
 
 def _closed(closed: Iterable[ClosedRequest]) -> list[Change]:
     """The lines about them (R36, R38)."""
-    return [Change(notify.closed_text(one), ended=False) for one in _not_well(closed)]
+    not_well = _not_well(closed)
+    if not not_well:
+        return []
+    from scanner_mover.transfer import notify
+
+    return [Change(notify.closed_text(one), ended=False) for one in not_well]
 
 
 def _exit_status(found: Iterable[Fault], closed: Iterable[ClosedRequest]) -> int:
@@ -98,7 +114,7 @@ def _exit_status(found: Iterable[Fault], closed: Iterable[ClosedRequest]) -> int
     return worst(statuses)
 
 
-def _write(frame: Frame, events: Iterable[Event], exit_status: int, raised: BaseException | None) -> Fault | None:
+def _write(frame: Frame, events: "Iterable[Event]", exit_status: int, raised: BaseException | None) -> Fault | None:
     """Write the state file; gives what is wrong with it."""
     kept = frame.state
     kept.project, kept.started = frame.project, clock.iso(frame.started)

@@ -7,7 +7,6 @@ from scanner_mover import config, signals
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.config import Settings
 from scanner_mover.errors import ConfigurationError, Ended, UnknownProjectError, UnusableError
-from scanner_mover.transfer import notify
 from scanner_mover.transfer.ending import PassResult, end
 from scanner_mover.transfer.faults import fault
 from scanner_mover.transfer.frame import Frame, View, place_of
@@ -32,6 +31,8 @@ def run_pass(options: MoveOptions, program: str, view: View) -> PassResult:
             result = end(frame, settings, done, raised)
         frame.lock.release()
         if settings is not None and frame.may_write and raised is None and (kept or result.events):
+            from scanner_mover.transfer import notify  # most passes have no event
+
             notify.deliver(settings, frame.server, result.events, kept, frame.log)
         return result
     except Ended as ended:  # while a program of the site was running
