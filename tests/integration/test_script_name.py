@@ -50,6 +50,15 @@ def test_a_pass_with_nothing_to_do_imports_nothing_that_costs(site, state):
     assert len(site.messages()) >= 2
 
 
+def test_a_pass_with_nothing_to_do_imports_few_modules_of_ours(site):
+    """Each costs about as much as a hundredth of a bare Python, whatever is in it: count before you add one."""
+    imported(site)
+    ours = {name for name in imported(site) if name.split(".")[0] == "scanner_mover"}
+    assert len(ours) <= 36, sorted(ours)
+    needless = {name for name in ours if re.search(r"\.(rules|dcmtk|templates|hooks|notify|history|advice)\b", name)}
+    assert needless == set()
+
+
 def test_it_does_what_scanner_mover_move_does(tmp_path):
     logs, states = [], []
     for number, arguments in enumerate(([PROGRAM], ["scanner-mover", "move"])):
