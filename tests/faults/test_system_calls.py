@@ -107,9 +107,9 @@ class Place:
 
     def check_at_once(self, done: "CompletedProcess[str]") -> None:
         """What holds right after a pass in which a call failed."""
-        assert done.returncode in STATUSES
         log = self.site.log()
         self._log_read, new = len(log), log[self._log_read :]
+        assert done.returncode in STATUSES
         assert "Traceback" not in done.stderr + new, new[-2000:]
         invariants.assert_no_patient(done.stdout + done.stderr)
         for uid in self.scenario.requested:
