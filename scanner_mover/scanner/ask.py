@@ -1,5 +1,6 @@
 """Asks the scanner many queries (C-FIND) in few associations, and again those that were left unanswered."""
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -97,8 +98,9 @@ def _send(
     try:
         return findscu.find(tools, settings, query_files, answers, tags, most_read=most_read)
     finally:
-        # They can be many, and have patients' names in them.
-        shutil.rmtree(answers, ignore_errors=True)
+        # They can be many, and have patients' names in them. `ignore_errors` lets some errors through.
+        with contextlib.suppress(OSError):
+            shutil.rmtree(answers, ignore_errors=True)
 
 
 def _about(query: Query, found: Found) -> Found:
