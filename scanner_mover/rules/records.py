@@ -86,7 +86,7 @@ class SeriesMemory:
     `names_fruitless` counts attempts by name in a row that brought nothing, `names_helped` says whether one ever did,
     `names_refused` whether the scanner refused one. `largest_told` is the largest number of images that the scanner
     told, `shrunk_since` since when it tells fewer or does not tell the series at all (R36). `empty_since`: since when
-    its list is empty after the end of the procedure (R37).
+    its list is empty after the end of the procedure (R37). `alone`: nothing of it came while the scanner sent others.
     """
 
     expected: int | None = None
@@ -107,6 +107,7 @@ class SeriesMemory:
     shrunk_since: Moment | None = None
     empty_since: Moment | None = None
     first_missing: tuple[str, ...] = ()
+    alone: bool = False
 
     @property
     def listing_missing(self) -> int:

@@ -223,22 +223,30 @@ def sickness(sick: Sickness | None, attempts: Iterable[SeriesMemory], boot: str)
     """Whether the scanner as a whole sends nothing, by the ATTEMPTS of all series (R29); BOOT is that of this moment.
 
     It does when the last three series that were asked for brought nothing at all, whatever status their C-MOVEs had.
-    One of which images may still be on their way says nothing yet.
+    One of which images may still be on their way says nothing yet; nor does one that stayed without an image while the
+    scanner sent others. A scanner that is SICK stays so until something arrives, also when the requests are gone.
     """
-    known = (one for one in attempts if one.attempt is not None and (one.fruitless or one.largest))
-    last = sorted(known, key=lambda one: _turn(one.attempt, boot))[-SICK_SERIES:]
-    if len(last) < SICK_SERIES or any(one.largest for one in last):
+    turns = sorted(
+        (_turn(one.attempt.at, boot), one.attempt.at, one.largest)
+        for one in attempts
+        if one.attempt is not None and not one.alone and (one.fruitless or one.largest)
+    )
+    last = turns[-SICK_SERIES:]
+    if not last or (sick is not None and last[-1][0] <= _turn(sick.last, boot)):
+        return sick
+    if any(largest for _, _, largest in last) or (sick is None and len(last) < SICK_SERIES):
         return None
-    latest = last[-1].attempt
-    assert latest is not None
-    if sick is None:
-        return Sickness(2, latest.at)
-    return sick if latest.at == sick.last else Sickness(sick.fruitless + 1, latest.at)
+    return Sickness(2 if sick is None else sick.fruitless + 1, last[-1][1])
 
 
-def _turn(attempt: Attempt | None, boot: str) -> tuple[bool, float]:
+def after_others_came(memory: SeriesMemory) -> SeriesMemory:
+    """MEMORY of a series that was asked for, after the scanner sent images of others: is it a matter of this one?"""
+    return memory if memory.largest else replace(memory, alone=True)
+
+
+def _turn(at: Moment, boot: str) -> tuple[bool, float]:
     """What attempts are sorted by: those of an earlier start of the machine come first, however long it ran."""
-    return (False, 0.0) if attempt is None else (attempt.at.boot == boot, attempt.at.seconds)
+    return at.boot == boot, at.seconds
 
 
 def sick_pause(sick: Sickness | None, now: Moment, pauses: Pauses) -> float:

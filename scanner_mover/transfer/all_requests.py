@@ -96,13 +96,16 @@ class _Requests:
         images = self._lists()
         memory = self.findings.memory
         health.judge_the_silent(self.job, self.findings)
-        health.note_sickness(self.job, self.findings)
+        health.note_sickness(self.findings)
         for request in rules.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory):
-            sent = self.findings.moves_sent
+            sent, arrived = self.findings.moves_sent, self.findings.images_received
             self.findings.reports.append(self._one(request, images))
+            if self.findings.images_received > arrived:
+                health.note_arrival(self.findings, request.study_instance_uid)
             if self.findings.moves_sent > sent:
                 self.job.keep_state()
-                health.note_sickness(self.job, self.findings)
+                health.note_sickness(self.findings)
+        health.report_sickness(self.job, self.findings)
         health.note_untested(self.findings)
 
     def _lists(self) -> dict[Place, ImageAnswer]:

@@ -144,8 +144,8 @@ class Attempts:
         here = images_in(job.folders.series(study.uid, uid))
         new = len(here.names) > len(series.here.names)
         text = set_aside_text(sent.set_aside, new=new, rejected=job.folders.rejected)
-        if sent.moves and self.findings.sick is not None:
-            self.findings.sick = None if new else Sickness(self.findings.sick.fruitless + 1, clock.now())
+        if memory.attempt is not None and sent.moves and self.findings.sick is not None:
+            self.findings.sick = None if new else Sickness(self.findings.sick.fruitless + 1, memory.attempt.at)
         if text is not None:
             memory = replace(memory, error=memory.error or text)
             study.error = study.error or text

@@ -1,5 +1,6 @@
 """The scanner as a whole: whether it sends anything at all (R29), and which faults of it a pass could not test."""
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -39,11 +40,28 @@ def judge_the_silent(job: Job, findings: Findings) -> None:
         findings.memory[study] = replace(known, series=series)
 
 
-def note_sickness(job: Job, findings: Findings) -> None:
-    """Whether the scanner sends nothing at all (R29); then that is the fault, not each series."""
-    attempts = [one for study in findings.memory.values() for one in study.series.values()]
-    findings.sick = sick = rules.sickness(findings.sick, attempts, clock.now().boot)
-    if sick is None or job.dry_run:
+def note_sickness(findings: Findings) -> None:
+    """Note whether the scanner sends nothing at all (R29)."""
+    attempts = (one for study in findings.memory.values() for one in study.series.values())
+    findings.sick = rules.sickness(findings.sick, attempts, clock.now().boot)
+
+
+def note_arrival(findings: Findings, study_instance_uid: str) -> None:
+    """Note that images of a study arrived: series that were asked for before make no scanner sick any more (R29)."""
+    findings.sick = None
+    for study, known in findings.memory.items():
+        fed = [one.attempt.at.seconds for one in known.series.values() if one.attempt is not None and one.largest]
+        until = max(fed, default=0.0) if study == study_instance_uid else math.inf
+        series = {
+            uid: rules.after_others_came(one) if one.attempt is not None and one.attempt.at.seconds < until else one
+            for uid, one in known.series.items()
+        }
+        findings.memory[study] = replace(known, series=series)
+
+
+def report_sickness(job: Job, findings: Findings) -> None:
+    """Tell of a scanner that sends nothing at all: that is the fault then, not each series (R29)."""
+    if findings.sick is None or job.dry_run:
         return
     settings = job.settings
     port = f"port {settings.receive_port}" if settings.receive else "the port of the program that receives"

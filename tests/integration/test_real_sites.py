@@ -142,6 +142,35 @@ class TestNeverArrives:
                 scenario.site.move()
         assert scenario.where(study) == scenario.where(other) == "finished-scans"
 
+    def test_R29_series_that_are_refused_make_no_scanner_sick_that_sends_others(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        study = scenario.acquire(2, 1, 1, 1)
+        scanner.script.cannot_send = {sop(path) for path in study.paths[2:]}
+        lines = scenario.a_pass(exit_status=5).stderr.splitlines()
+        for _ in range(5):
+            other = scenario.acquire(1)
+            scenario.time_passes(LONG)
+            lines += scenario.a_pass(exit_status=5).stderr.splitlines()
+            assert scenario.where(other) == "finished-scans"
+        assert sum("sends no images at all" in line for line in lines) == 2, "it begins and ends once"
+        assert sum(f"of study {study.uid} is stuck" in line for line in lines) == 3
+        assert sum(" recovered after " in line for line in lines) == 1
+
+    def test_R29_a_scanner_that_sends_again_has_recovered_in_that_pass(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        scenario.site.config(repull_after_seconds=120)
+        scenario.acquire(1, 1, 1)
+        scanner.script.sends_nothing = True
+        for exit_status in (0, 5):
+            scenario.a_pass(exit_status=exit_status)
+            scenario.time_passes(LONG)
+        scanner.script.sends_nothing = False
+        done = scenario.a_pass()
+        assert done.stderr.startswith("scanner-mover: recovered after "), done.stderr
+        assert scenario.site.requests_in("active-scans") == []
+
     def test_R29_images_with_other_uids_are_set_aside_once_told_and_waited_for(
         self, scenario: Scenario, scanner: ScriptedScanner, tmp_path: Path
     ) -> None:

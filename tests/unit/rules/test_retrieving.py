@@ -197,7 +197,7 @@ def test_R29_attempts_before_the_machine_was_started_anew_are_earlier_ones():
     old = [fruitless(Moment(OTHER_BOOT, NOW.seconds + number)) for number in (1e6, 2e6, 3e6)]
     sick = Sickness(5, ago(10))
     assert sickness(sick, [*old, fruitless(ago(10))], BOOT) == sick, "so its pause holds"
-    healthy = SeriesMemory(attempt=Attempt(ago(50), True, False, 0, "6:", judged=True), largest=6)
+    healthy = SeriesMemory(attempt=Attempt(ago(5), True, False, 0, "6:", judged=True), largest=6)
     assert sickness(sick, [*old, healthy], BOOT) is None
 
 
@@ -208,6 +208,8 @@ def test_R29_a_sick_scanner_gets_one_attempt_for_each_pause():
     three = [fruitless(ago(300)), fruitless(ago(200)), fruitless(ago(100))]
     assert sickness(sick, three, BOOT) == sick, "no attempt since then"
     assert sickness(sick, [*three, fruitless(ago(1))], BOOT) == Sickness(3, ago(1))
+    assert sickness(Sickness(3, ago(1)), three, BOOT) == Sickness(3, ago(1)), "the last attempt is not judged yet"
+    assert sickness(sick, three[:1], BOOT) == sickness(sick, [], BOOT) == sick, "requests that are gone are no recovery"
 
 
 # R30
