@@ -188,7 +188,7 @@ def _check_for_slips(where: Place, keys: dict[str, Any]) -> None:
     for key in missing if others else ():
         slip = values.nearest(key, others, _ALIKE)
         if slip is not None:
-            raise where.error(key, f"is missing; is {slip} a slip of the pen for it?")
+            raise where.error(key, f"is missing; did you mistype it as {slip}?")
 
 
 def _check_no_mpps_after(settings: Settings, given: list[tuple[Place, dict[str, Any]]]) -> None:
@@ -205,6 +205,14 @@ def _check_no_mpps_after(settings: Settings, given: list[tuple[Place, dict[str, 
 def _read(file: str) -> dict[str, Any]:
     try:
         value = json.loads(read_regular(file, _MOST_BYTES).decode("utf-8-sig"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{file}: is not there; scanner-mover init makes it, --config names another"
+        ) from error
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"{file}: cannot be read: {reason(error)}; let the user that runs this program read it"
+        ) from error
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {reason(error)}") from error
     except json.JSONDecodeError as error:

@@ -139,6 +139,8 @@ def _first_pass(plan: _Plan) -> str:
             timeout=_SECONDS_OF_A_FIRST_PASS,
             **as_user,
         )
+    except PermissionError:
+        return f"a first pass could not be made: {owner.name} may not run {plan.script}; chmod the folders above it"
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"a first pass could not be made as {owner.name}: {error}"
     said = done.stderr.decode("utf-8", "replace").strip()

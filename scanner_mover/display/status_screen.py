@@ -12,8 +12,10 @@ from scanner_mover.display.tables import STYLES
 from scanner_mover.display.terminal import NARROW, bar_text, console, show
 from scanner_mover.transfer.overview import FailedRequest, Overview, RequestStatus
 
-# From so many columns on, each thing that is known of a request has a column.
-_WIDE = 145
+# So many columns are kept for what a request waits for: the missing images and the time of the next try. The columns
+# that matter least go first.
+_ROOM_FOR_WORDS = 40
+_LEAST_FIRST = ("bar", "series", "procedure", "state")
 # Below so many columns, the words are in a line of their own.
 _VERY_NARROW = 70
 _BAR_WIDTH, _SHORT_BAR_WIDTH = 8, 4
@@ -88,9 +90,11 @@ def _cells(request: RequestStatus, now: float, on: Console, whole: bool) -> dict
 
 def _table(rows: Sequence[dict[str, Text]], width: int) -> Table:
     """One line for each request, with a heading."""
-    names = ["study", "age", "images", "waits for"]
-    if width >= _WIDE:
-        names = ["study", "age", "procedure", "series", "bar", "images", "state", "waits for"]
+    names = ["study", "age", "procedure", "series", "bar", "images", "state", "waits for"]
+    for name in _LEAST_FIRST:
+        taken = sum(max(len(one), *(row[one].cell_len for row in rows)) + _GAP for one in names[:-1])
+        if width - taken < _ROOM_FOR_WORDS:
+            names.remove(name)
     table = Table.grid(padding=(0, _GAP))
     for name in names:
         table.add_column(no_wrap=name != "waits for")
@@ -105,6 +109,8 @@ def _list(rows: Sequence[dict[str, Text]], width: int) -> Iterator[RenderableTyp
     yield Text("requests", style="bold")
     names = ["state", "procedure", "bar", "images"] if width >= _VERY_NARROW else ["age", "state", "bar", "images"]
     widths = {name: max(row[name].cell_len for row in rows) for name in names}
+    if width >= _VERY_NARROW and width - sum(widths.values()) - _GAP * (1 + len(names)) < _ROOM_FOR_WORDS:
+        names.remove("bar")
     for row in rows:
         cells = []
         for name in names:

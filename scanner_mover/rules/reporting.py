@@ -29,10 +29,26 @@ class Stuck:
     refused: tuple[str, ...] = ()
 
 
-def stuck_text(stuck: Stuck, own_title: str, port: str) -> str:
+def nothing_arrives(own_title: str, receive_port: int | None) -> str:
+    """What to look at when a scanner says Success and sends nothing (R29, R31).
+
+    OWN_TITLE is our AE title. RECEIVE_PORT is the port on which we receive, None where another program does.
+    """
+    if receive_port is None:
+        return (
+            f"is {own_title} registered on it with this machine's address and the port of the program that receives? "
+            "does the program that files images run?"
+        )
+    return (
+        f"is {own_title} registered on it with this machine's address and port {receive_port}? does a firewall let it "
+        "through to that port?"
+    )
+
+
+def stuck_text(stuck: Stuck, own_title: str, receive_port: int | None) -> str:
     """The line for a series that is stuck: which one, what is missing, and what is likely (R31).
 
-    OWN_TITLE is our AE title, PORT says which port receives.
+    OWN_TITLE is our AE title. RECEIVE_PORT is the port on which we receive, None where another program does.
     """
     expected = "?" if stuck.expected is None else stuck.expected
     what = (
@@ -48,11 +64,9 @@ def stuck_text(stuck: Stuck, own_title: str, port: str) -> str:
     if stuck.error is not None:
         return f"{what}: C-MOVE ends with {stuck.error}; the scanner's log says why"
     if stuck.received:
-        return f"{what}: C-MOVE says Success; does the program that files images take them? can the scanner read them?"
-    return (
-        f"{what}: C-MOVE says Success but nothing arrives; is {own_title} registered on the scanner with this "
-        f"machine's address and {port}? does the program that files images run?"
-    )
+        takes = "does the program that files images take them" if receive_port is None else "are they in site/rejected"
+        return f"{what}: C-MOVE says Success; {takes}? can the scanner read them?"
+    return f"{what}: C-MOVE says Success but nothing arrives; {nothing_arrives(own_title, receive_port)}"
 
 
 @dataclass(frozen=True)

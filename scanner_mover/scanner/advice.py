@@ -89,7 +89,7 @@ def _hung_up(settings: Settings) -> _Advice:
 
 def _rejected(title: Title | None, settings: Settings) -> str:
     """What to do when an association is rejected, by the title that the scanner does not accept, if it says which."""
-    called = f"{settings.called_ae_title} (SCANNERAETITLE) must be its own AE title"
+    called = f"{settings.called_ae_title} (SCANNERAETITLE) must be the AE title that the scanner itself has"
     calling = f"{settings.calling_ae_title} (DICOMAETITLE) must be registered on it"
     if title is Title.CALLED:
         return called

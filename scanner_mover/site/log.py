@@ -74,4 +74,5 @@ def _open(path: str) -> int:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return open_descriptor(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, device=True)
     except OSError as error:
-        raise UnusableError(f"the log {path} cannot be written: {reason(error)}") from error
+        todo = "; give it to the user that runs this program" if isinstance(error, PermissionError) else ""
+        raise UnusableError(f"the log {path} cannot be written: {reason(error)}{todo}") from error

@@ -244,4 +244,4 @@ def _faults(folder: str, failed: Mapping[str, OSError]) -> Iterable[UnusableErro
         reasons.setdefault(reason(error), []).append(os.path.join(folder, name))
     for why, paths in sorted(reasons.items()):
         names = ", ".join(text for text, _ in shown(folder, paths))
-        yield UnusableError(f"MPPS cannot be looked at: {names}: {why}; what it is about counts as in progress")
+        yield UnusableError(f"MPPS cannot be read: {names}: {why}; its study counts as in progress until it can")

@@ -167,8 +167,7 @@ def line_of(one: Fault, settings: Settings | None) -> str:
     from scanner_mover.rules.reporting import stuck_text
 
     assert settings is not None
-    port = f"port {settings.receive_port}" if settings.receive else "the port of the program that receives"
-    return stuck_text(cause, settings.calling_ae_title, port)
+    return stuck_text(cause, settings.calling_ae_title, settings.receive_port if settings.receive else None)
 
 
 def compare(

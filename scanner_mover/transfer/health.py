@@ -9,6 +9,7 @@ from scanner_mover.errors import UnusableError
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.records import SeriesMemory
+from scanner_mover.rules.reporting import nothing_arrives
 from scanner_mover.scanner.inventory import Place
 from scanner_mover.site.images import images_in
 from scanner_mover.transfer.faults import (
@@ -64,11 +65,11 @@ def report_sickness(job: Job, findings: Findings) -> None:
     if findings.sick is None or job.dry_run:
         return
     settings = job.settings
-    port = f"port {settings.receive_port}" if settings.receive else "the port of the program that receives"
+    port = settings.receive_port if settings.receive else None
     text = (
         f"scanner {settings.called_ae_title} at {settings.host}:{settings.port} sends no images at all: "
-        f"the C-MOVEs of {rules.SICK_SERIES} series in a row brought nothing; is {settings.calling_ae_title} "
-        f"registered on it with this machine's address and {port}? does the program that files images run?"
+        f"the C-MOVEs of {rules.SICK_SERIES} series in a row brought nothing; "
+        f"{nothing_arrives(settings.calling_ae_title, port)}"
     )
     findings.faults.append(fault(Message("sends nothing", text)))
 

@@ -169,7 +169,7 @@ def test_a_configuration_that_cannot_be_used_is_named(site):
     site.config_file.write_text("{")
     check(site).only(r"is not JSON: line 1")
     site.config_file.unlink()
-    check(site).only(r"cannot be read: No such file")
+    check(site).only(r"is not there; scanner-mover init makes it")
 
 
 def test_a_project_that_lived_on_the_keys_of_pcgc_gets_the_lines_to_copy(tmp_path, scanner):

@@ -146,7 +146,7 @@ def broken(site: Site, how: str) -> str:
     """Break the configuration; gives the words that the line has to hold."""
     if how == "no file":
         site.config_file.unlink()
-        return "No such file"
+        return "is not there; scanner-mover init makes it"
     if how == "no JSON":
         site.config_file.write_text('{"DATADIR": }')
         return "line 1, column 13"

@@ -186,9 +186,9 @@ def test_R4_a_slip_of_the_pen_in_a_key_is_pointed_out(write, key, slip):
     keys: dict[str, Any] = {**KEYS, "SCANNER_MOVER": {}}
     keys[slip] = keys.pop(key)
     file = write(keys)
-    assert refusal(file) == f"{file}: {key} is missing; is {slip} a slip of the pen for it?"
+    assert refusal(file) == f"{file}: {key} is missing; did you mistype it as {slip}?"
     file = write({**KEYS, "SITES": {"LAB": keys}})
-    assert refusal(file, "LAB") == f"{file}: SITES.LAB.{key} is missing; is {slip} a slip of the pen for it?"
+    assert refusal(file, "LAB") == f"{file}: SITES.LAB.{key} is missing; did you mistype it as {slip}?"
 
 
 def test_R4_a_key_of_another_program_is_no_slip_while_ours_is_there(write):
@@ -280,8 +280,17 @@ def test_R4_a_file_that_is_no_json_object_is_named(tmp_path, content):
 
 def test_R4_a_file_that_cannot_be_read_is_named(tmp_path):
     missing = tmp_path / "none.json"
-    assert refusal(str(missing)) == f"{missing}: cannot be read: No such file or directory"
+    assert refusal(str(missing)) == (f"{missing}: is not there; scanner-mover init makes it, --config names another")
     assert refusal(str(tmp_path)) == f"{tmp_path}: cannot be read: Is a directory"
+
+
+def test_R4_a_file_of_another_user_is_named_with_what_to_do(tmp_path, monkeypatch):
+    def refuse(*_: object) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("scanner_mover.config.read_regular", refuse)
+    line = f"{tmp_path}: cannot be read: Permission denied; let the user that runs this program read it"
+    assert refusal(str(tmp_path)) == line
 
 
 json_values = st.recursive(

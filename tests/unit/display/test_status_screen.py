@@ -78,6 +78,17 @@ def test_the_whole_of_what_it_waits_for_is_there_when_there_is_room_or_it_is_ask
     assert "C-MOVE says Success but nothing arrives" in shown(EVERYTHING, 220)
 
 
+@pytest.mark.parametrize("width", [60, 80, 130, 145, 160, 200])
+def test_the_time_of_the_next_try_is_not_cut(width):
+    assert re.search(r"2 of 6 images missing, next try \d\d:\d\d", shown(EVERYTHING, width))
+
+
+def test_columns_that_matter_least_make_room():
+    wide, narrower = shown(EVERYTHING, 180), shown(EVERYTHING, 160)
+    assert ("procedure" in wide, "━" in wide) == (True, True)
+    assert ("procedure" in narrower, "━" in narrower, "state" in narrower) == (True, False, True)
+
+
 @pytest.mark.parametrize("width", [80, 120, 160])
 def test_the_reason_of_a_failed_request_is_whole(width):
     assert "older than 24 h; 3 of 176 images never came" in " ".join(shown(EVERYTHING, width).split())

@@ -25,7 +25,7 @@ def test_R31_three_fruitless_attempts_make_a_series_stuck(fruitless: int, stuck:
 def test_R31_the_line_says_which_series_what_is_missing_and_what_is_likely(
     stuck: Stuck, words: tuple[str, ...]
 ) -> None:
-    line = stuck_text(stuck, "MOVER", "port 11113")
+    line = stuck_text(stuck, "MOVER", 11113)
     assert "\n" not in line
     for text in (_STUDY, _SERIES, "stuck", *words):
         assert text in line
@@ -33,7 +33,14 @@ def test_R31_the_line_says_which_series_what_is_missing_and_what_is_likely(
 
 def test_R31_of_many_missing_images_the_first_are_named() -> None:
     missing = tuple(f"1.2.3.4.{number}" for number in range(1, 100))
-    line = stuck_text(Stuck(_STUDY, _SERIES, 1, 100, missing), "MOVER", "port 11113")
+    line = stuck_text(Stuck(_STUDY, _SERIES, 1, 100, missing), "MOVER", 11113)
     assert "missing 1.2.3.4.1, 1.2.3.4.2" in line
     assert "and others" in line
     assert "1.2.3.4.99" not in line
+
+
+@pytest.mark.parametrize("received", [0, 1])
+def test_R31_who_receives_by_passes_is_not_asked_for_a_program_that_files_images(received: int) -> None:
+    stuck = Stuck(_STUDY, _SERIES, received, 3)
+    assert "program that files images" in stuck_text(stuck, "MOVER", None)
+    assert "program that" not in stuck_text(stuck, "MOVER", 11113)

@@ -126,6 +126,15 @@ def test_a_folder_in_the_place_of_the_log_is_named(path):
     assert str(error.value) == f"the log {path} cannot be written: Is a directory"
 
 
+def test_a_log_of_another_user_is_named_with_what_to_do(path, monkeypatch):
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("scanner_mover.site.log.open_descriptor", refuse)
+    with pytest.raises(UnusableError, match="cannot be written: Permission denied; give it to the user that runs"):
+        Log(str(path))
+
+
 def test_a_file_in_the_place_of_its_folder_is_named(path):
     path.parent.touch()
     with pytest.raises(UnusableError, match=r"the log .* cannot be written: "):

@@ -58,7 +58,7 @@ def test_R21_when_the_folder_cannot_be_read_no_procedure_counts_as_ended(job, mo
 def test_a_fault_is_told_once_though_the_files_are_read_before_each_close(job, monkeypatch):
     """The second text names other files: it is the same trouble all the same."""
     findings = Findings({})
-    texts = ["MPPS cannot be looked at: a, b", "MPPS cannot be looked at: b"]
+    texts = ["MPPS cannot be read: a, b", "MPPS cannot be read: b"]
     answers = [MppsFiles({}, faults=(UnusableError(text),)) for text in texts]
     found = steps(job, findings, monkeypatch, *answers)
     found.of_all()
