@@ -16,7 +16,6 @@ from scanner_mover.errors import LockHeldError
 from scanner_mover.scanner.progress import Progress
 from scanner_mover.site import state
 from scanner_mover.site.log import Log
-from scanner_mover.transfer.faults import duration
 from scanner_mover.transfer.one_pass import PassResult, View, place_of, run_pass
 
 
@@ -51,6 +50,8 @@ def _since(options: MoveOptions, program: str) -> str:
     """How long the other pass has been running, if the state file says so."""
     since = state.load(place_of(options, program).server.state)[0].running_since
     seconds = clock.age(since, time.time()) if since is not None else None
+    from scanner_mover.transfer.faults import duration  # seldom needed
+
     return f" and has been running for {duration(seconds)}" if seconds is not None else ""
 
 

@@ -8,13 +8,13 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from scanner_mover import config
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid
-from scanner_mover.errors import LockHeldError, UnusableError, UsageError
+from scanner_mover.errors import LockHeldError, ScannerMoverError, UnusableError, UsageError
 from scanner_mover.scanner.progress import Progress
 from scanner_mover.site import state
 from scanner_mover.site.disk import make_folder
@@ -22,8 +22,10 @@ from scanner_mover.site.folders import DataFolders, ServerFolders, find_server_d
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.log import Log
 from scanner_mover.site.state import State
-from scanner_mover.transfer.faults import Fault, fault
 from scanner_mover.transfer.report import ClosedRequest
+
+if TYPE_CHECKING:
+    from scanner_mover.transfer.faults import Fault
 
 
 class View(NamedTuple):
@@ -108,8 +110,14 @@ class Frame:
                 raise
             self.may_write = False
         except UnusableError as error:
-            self.faults.append(fault(error))
+            self.blame(error)
         self.state, self.state_problem = state.load(self.server.state)
+
+    def blame(self, error: ScannerMoverError) -> None:
+        """Note ERROR as a fault of this pass."""
+        from scanner_mover.transfer.faults import fault  # most passes have none
+
+        self.faults.append(fault(error))
 
     def open_log(self) -> None:
         """Open the log; a dry run has none, only its echo. Raises UnusableError."""

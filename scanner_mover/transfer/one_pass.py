@@ -8,7 +8,6 @@ from scanner_mover.arguments import MoveOptions
 from scanner_mover.config import Settings
 from scanner_mover.errors import ConfigurationError, Ended, UnknownProjectError, UnusableError
 from scanner_mover.transfer.ending import PassResult, end
-from scanner_mover.transfer.faults import fault
 from scanner_mover.transfer.frame import Frame, View, place_of
 from scanner_mover.transfer.work import Work, work
 
@@ -57,7 +56,7 @@ def _settings(frame: Frame) -> Settings | None:
     except UnknownProjectError:
         raise
     except ConfigurationError as error:
-        frame.faults.append(fault(error))
+        frame.blame(error)
         return None
 
 
@@ -68,7 +67,7 @@ def _work(frame: Frame, settings: Settings | None) -> tuple[Work, BaseException 
     try:
         return work(frame, settings), None
     except (ConfigurationError, UnusableError) as error:
-        frame.faults.append(fault(error))
+        frame.blame(error)
     except Ended as ended:
         frame.log(f"ended by signal {ended.signal_number}; the next pass goes on")
         return Work(), ended

@@ -14,7 +14,6 @@ from scanner_mover.config import Settings
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on, staging_left
 from scanner_mover.site.requests import Request, left_alone, scan
-from scanner_mover.transfer.faults import fault, unusable
 from scanner_mover.transfer.frame import Frame
 from scanner_mover.transfer.report import PassReport, StudyReport
 
@@ -74,7 +73,7 @@ def _requests(frame: Frame, folders: DataFolders) -> list[Request]:
     """The requests of this pass, oldest first, or the studies that were named on the command line."""
     found = scan(folders.active_scans)
     for line in found.unreadable:
-        frame.faults.append(unusable(line))
+        frame.blame(UnusableError(line))
         frame.log(line)
     for line in left_alone(folders.active_scans, frame.state.not_yet_reported("requests", found.not_uids)):
         frame.log(line)
@@ -97,7 +96,7 @@ def _handle(
     keeper = Keeper(frame, {request.study_instance_uid for request in requests})
     problem = keeper.begin()
     if problem is not None:
-        frame.faults.append(fault(problem))
+        frame.blame(problem)
         frame.log(f"{problem}: nothing is retrieved")
     try:
         with _scratch_folder(frame) as scratch, frame.view.progress() as progress:

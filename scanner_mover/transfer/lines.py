@@ -1,0 +1,76 @@
+"""What a pass has to say: the lines for standard error and the log, and the events for programs of the site.
+
+Imported only by a pass that has something to say.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from scanner_mover import clock
+from scanner_mover.config import Settings
+from scanner_mover.errors import UnusableError
+from scanner_mover.transfer import faults, notify
+from scanner_mover.transfer.faults import Change, Scope
+from scanner_mover.transfer.frame import Frame
+from scanner_mover.transfer.hooks import Event
+from scanner_mover.transfer.report import ClosedRequest
+from scanner_mover.transfer.work import Work
+
+
+class Lines(NamedTuple):
+    """What is NEW, what still holds and was said before (STANDING), and the EVENTS for programs of the site."""
+
+    new: tuple[Change, ...] = ()
+    standing: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+def of_pass(frame: Frame, settings: Settings | None, work: Work, raised: BaseException | None) -> Lines:
+    """What the pass of FRAME has to say; the log gets it, and the state gets the faults that hold from now on."""
+    all_changes = _changes(frame, settings, work, raised)
+    closed = [Change(notify.closed_text(one), ended=False) for one in _not_well(frame.closed)]
+    for change in (*all_changes, *closed):
+        frame.log(change.text)
+    changes = faults.shortened(all_changes)
+    events = notify.events_of(frame.project, clock.iso(frame.started), frame.closed, changes)
+    wanted = notify.wanted(settings, events) if settings is not None else ()
+    said = {change.text for change in all_changes}
+    standing = (one.text for one in faults.from_json(frame.state.faults))
+    lines = [*changes, *closed]
+    if frame.options.dry_run:
+        lines = [one for one in lines if not one.ended]
+    return Lines(tuple(lines), tuple(text for text in standing if text not in said), tuple(wanted))
+
+
+def with_problem(lines: Lines, frame: Frame, problem: UnusableError) -> Lines:
+    """LINES and that the state file cannot be written, unless a fault of this pass says so already."""
+    found = faults.fault(problem)
+    if found.group in {one.group for one in frame.faults}:
+        return lines
+    return lines._replace(new=(*lines.new, Change(str(problem), ended=False)))
+
+
+def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseException | None) -> list[Change]:
+    """What is new among the faults."""
+    by_hand = bool(frame.options.studies)
+    off = work.report is not None and not work.report.enabled and not by_hand
+    reported, changes = faults.compare(
+        frame.faults,
+        faults.from_json(frame.state.faults),
+        Scope(
+            untested=work.untested,
+            nothing=raised is not None or settings is None or by_hand,
+            no_scanner=off or work.report is None,
+            requested=None if off or work.report is None else work.requested,
+            failed={one.study_instance_uid for one in _not_well(frame.closed)},
+        ),
+        settings,
+        frame.started,
+    )
+    frame.state.faults = faults.to_json(reported)
+    return changes
+
+
+def _not_well(closed: Iterable[ClosedRequest]) -> list[ClosedRequest]:
+    """The requests that failed, or were finished without all of their images (R36, R38)."""
+    return [one for one in closed if not one.finished or one.reason is not None]
