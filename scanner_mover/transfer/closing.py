@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 
 from scanner_mover import clock
+from scanner_mover.errors import UnusableError
 from scanner_mover.rules import asking, reporting
 from scanner_mover.rules import closing as rules
 from scanner_mover.rules.closing import Outcome, WaitsFor
@@ -42,7 +43,7 @@ class Closing:
                 break
             waits, again = self._ask(study)
             if waits is None and study.error is None:
-                return self.mover.finish(study)
+                return self._finish(study)
             if not again:
                 break
             waits = self._waits_for(study)
@@ -58,26 +59,45 @@ class Closing:
 
     def _asks_in(self, study: Study) -> float:
         """Seconds until the questions before closing may be asked (again) (R44)."""
-        return asking.due_in(study.memory.closing_asked, _basis(study), clock.now(), counted=True)
+        memory = study.memory
+        # What was not answered is asked again in the next pass, and after that once a minute.
+        counted = not memory.closing_unanswered
+        return asking.due_in(memory.closing_asked, _basis(study), clock.now(), counted=counted)
 
     def _ask(self, study: Study) -> tuple[WaitsFor | None, bool]:
         """Ask what closes STUDY, and retrieve what turns out to be missing.
 
         Gives what it waits for by the answers, and whether images were asked for: then all is asked once more.
         """
+        basis = _basis(study)
         if not self.last_look.at(study):
+            self._remember_asking(study, basis, unanswered=True)
             return WaitsFor.SCANNER, False
         study.memory = replace(study.memory, obstacle=study.error or "")
         waits = self._waits_for(study)
         if waits is None and study.error is None:
             return None, False
         if waits is not WaitsFor.QUIET:
-            asked = asking.after_asking(study.memory.closing_asked, _basis(study), study.asked_at, changed=False)
-            study.memory = replace(study.memory, closing_asked=asked)
+            self._remember_asking(study, _basis(study), unanswered=False)
         sent = self.findings.moves_sent
         if waits in (WaitsFor.RETRIEVE, WaitsFor.IMAGES):
             self.retrieving.study(study)
         return waits, self.findings.moves_sent > sent
+
+    def _remember_asking(self, study: Study, basis: str, *, unanswered: bool) -> None:
+        asked = asking.after_asking(study.memory.closing_asked, basis, clock.now(), changed=False)
+        study.memory = replace(study.memory, closing_asked=asked, closing_unanswered=unanswered)
+
+    def _finish(self, study: Study) -> Outcome:
+        """Close the request; where it cannot be moved, that is not tried, nor asked for, in each pass.
+
+        Raises UnusableError when it cannot be moved.
+        """
+        try:
+            return self.mover.finish(study)
+        except UnusableError:
+            self._remember_asking(study, _basis(study), unanswered=False)
+            raise
 
     def _keeps_nothing(self, study: Study) -> bool:
         """Whether the request of STUDY is to fail because the site keeps none of its series (R40)."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.scenario import Scenario, Study
 from tests.support.objects import mpps
-from tests.support.script import IMAGES_IN_ACQUISITION, sent_as
+from tests.support.script import IMAGES_IN_ACQUISITION, Break, sent_as
 from tests.support.scripted import ScriptedScanner
 from tests.support.site import Site
 
@@ -334,6 +334,21 @@ class TestClosing:
             process.communicate(timeout=240)
         assert scenario.where(older) == "finished-scans"
         assert scenario.where(study) == "active-scans"
+
+    def test_R44_questions_before_closing_that_stay_unanswered_are_not_asked_in_every_pass(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        study = scenario.acquire(2)
+        scenario.have(study.paths)
+        scanner.script.breaks = Break("find", how="abort", level="STUDY")
+        for _ in range(5):
+            scenario.site.move()
+        assert [level for level, *_ in scanner.asked].count("STUDY") == 2
+        assert scenario.where(study) == "active-scans"
+        scanner.script.breaks = None
+        scenario.time_passes(60)
+        scenario.a_pass()
+        assert scenario.where(study) == "finished-scans"
 
     def test_R32_a_request_that_expects_no_MPPS_is_finished(self, scenario: Scenario) -> None:
         study = scenario.acquire(2, mpps=False, request=False)
