@@ -3,6 +3,7 @@
 An error of ours is the only one that leaves a traceback: in the log, where there is one.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -43,10 +44,13 @@ def _attempt(action: Callable[[], int], log: Callable[[], str | None]) -> int:
 def internal_error(error: Exception, log: Callable[[], str | None] = lambda: None) -> int:
     """Keep the traceback of ERROR, which is ours, in the log, or else show it; gives the exit status 70.
 
-    A package that is not installed is no error of ours: exit status 4.
+    A package that is not installed, and a limit on open files, are no errors of ours: exit status 4.
     """
     if isinstance(error, ModuleNotFoundError) and error.name and error.name.split(".")[0] != "scanner_mover":
         say(f"the Python package {error.name} is missing: install scanner-mover again, with pip, which brings it")
+        return ExitStatus.UNUSABLE
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        say("too few files may be open at once: raise the limit (ulimit -n)")
         return ExitStatus.UNUSABLE
     import traceback
 

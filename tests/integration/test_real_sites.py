@@ -78,7 +78,7 @@ class TestNeverArrives:
             scenario.time_passes(LONG)
             done = scenario.a_pass(exit_status=exit_status)
         assert "0 of 3 images are here" in done.stderr
-        assert "is MOVER registered on the scanner with this machine's address and port" in done.stderr
+        assert "is MOVER registered on it with this machine's address and port" in done.stderr
         scanner.script.sends_nothing = False
         scenario.time_passes(LONG)
         done = scenario.a_pass()
