@@ -11,7 +11,7 @@ from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.errors import Ended, ExitStatus, UnusableError, worst
 from scanner_mover.transfer.frame import Frame
-from scanner_mover.transfer.report import PassReport
+from scanner_mover.transfer.report import ClosedRequest, PassReport
 from scanner_mover.transfer.work import Work
 
 if TYPE_CHECKING:  # most passes have nothing to say, and to import what says it costs time
@@ -23,15 +23,16 @@ if TYPE_CHECKING:  # most passes have nothing to say, and to import what says it
 class PassResult(NamedTuple):
     """What came of a pass: its exit status, its report (None when it could not be made), and what is to be said.
 
-    `new` are the lines for standard error, `standing` those of faults that were reported before, `events` what programs
-    of the site are to hear. `raised` is the signal or the error of ours that ended it, for the caller to raise after
-    that.
+    `new` are the lines for standard error, `standing` those of faults that were reported before. `closed` are the
+    requests that were moved, `events` what programs of the site are to hear. `raised` is the signal or the error of
+    ours that ended it, for the caller to raise after that.
     """
 
     exit_status: int
     report: PassReport | None
     new: "tuple[Change, ...]" = ()
     standing: tuple[str, ...] = ()
+    closed: tuple[ClosedRequest, ...] = ()
     events: "tuple[Event, ...]" = ()
     raised: BaseException | None = None
 
@@ -51,7 +52,8 @@ def end(frame: Frame, settings: Settings | None, work: Work, raised: BaseExcepti
             exit_status = worst((exit_status, problem.exit_status))
     if lines is None:
         return PassResult(exit_status, work.report, raised=raised)
-    return PassResult(exit_status, work.report, lines.new, lines.standing, lines.events, raised)
+    closed = tuple(frame.closed)
+    return PassResult(exit_status, work.report, lines.new, lines.standing, closed, lines.events, raised)
 
 
 def _lines(frame: Frame, settings: Settings | None, work: Work, raised: BaseException | None) -> "Lines | None":
