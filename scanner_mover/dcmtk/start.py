@@ -48,8 +48,8 @@ def start(
     with contextlib.ExitStack() as undo, contextlib.ExitStack() as childs_ends:
         try:
             nothing = childs_ends.enter_context(open(os.devnull, "rb"))
-            out, out_child = _pipe(undo, childs_ends)
-            err, err_child = _pipe(undo, childs_ends)
+            out, out_child = pipe(undo, childs_ends)
+            err, err_child = pipe(undo, childs_ends)
             process = sh.Command(path)(
                 *arguments,
                 _in=nothing,
@@ -74,7 +74,7 @@ def start(
         return child
 
 
-def _pipe(ours: contextlib.ExitStack, childs: contextlib.ExitStack) -> tuple[int, int]:
+def pipe(ours: contextlib.ExitStack, childs: contextlib.ExitStack) -> tuple[int, int]:
     """A pipe: our end, closed with OURS, and the end of a child, closed with CHILDS."""
     read, write = os.pipe()
     ours.callback(os.close, read)

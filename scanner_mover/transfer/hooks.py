@@ -202,6 +202,7 @@ def _start(command: Sequence[str], text: str, on_output: Any) -> "Child":
     import sh
 
     from scanner_mover.dcmtk.child import Child, Limits
+    from scanner_mover.dcmtk.start import pipe
 
     with contextlib.ExitStack() as undo, contextlib.ExitStack() as childs_ends:
         try:
@@ -209,8 +210,8 @@ def _start(command: Sequence[str], text: str, on_output: Any) -> "Child":
             given = childs_ends.enter_context(open(os.memfd_create("event"), "w+b"))
             given.write(text.encode("utf-8"))
             given.seek(0)
-            out, out_of_child = _pipe(undo, childs_ends)
-            err, err_of_child = _pipe(undo, childs_ends)
+            out, out_of_child = pipe(undo, childs_ends)
+            err, err_of_child = pipe(undo, childs_ends)
             process = sh.Command(command[0])(
                 *command[1:],
                 _in=given,
@@ -232,10 +233,3 @@ def _start(command: Sequence[str], text: str, on_output: Any) -> "Child":
             raise _CannotStartError(f"it cannot be started: {last}") from error
         undo.pop_all()
         return child
-
-
-def _pipe(ours: contextlib.ExitStack, childs: contextlib.ExitStack) -> tuple[int, int]:
-    read, write = os.pipe()
-    ours.callback(os.close, read)
-    childs.callback(os.close, write)
-    return read, write
