@@ -23,6 +23,7 @@ _GROUPS: dict[str, Callable[[Lab], list[Row]]] = {
     "series": retrieving.rows_of_one_series,
     "many": retrieving.rows_of_many_images,
     "small": retrieving.rows_of_small_series,
+    "small-quick": retrieving.rows_of_small_series_of_a_quick_scanner,
     "daemon": daemon.rows,
     "day": day.rows,
     "small-orthanc": retrieving.rows_of_small_series_of_orthanc,

@@ -19,9 +19,11 @@ _MANY_IMAGES = 2000
 _ROWS = 256
 # 14 s each: two tell enough.
 _ROUNDS_AS_IT_COMES = 2
-# Starts a storescp, waits until it listens, has each query file sent by a movescu of its own, and ends it.
+# Lists the images of each series, in one association, if that is wanted; starts a storescp, waits until it listens, has
+# each query file sent by a movescu of its own, and ends it.
 _STORESCP = """
 set -e
+{ask} -S {names} -X -od {answers} {address} {lists}
 storescp --fork +xa -pm +B +uf -dhl -od {folder} {port} &
 until grep -q ":{port:04X} 00000000:0000 0A" /proc/net/tcp; do sleep 0.01; done
 for query in {queries}; do movescu -S {names} -aem {ae_title} {address} "$query"; done
@@ -33,17 +35,16 @@ wait $! || true
 class _Bench:
     """A scanner with one study, and every way to have that sent."""
 
-    def __init__(self, lab: Lab, kind: type[Scanner], held: Study) -> None:
+    def __init__(self, lab: Lab, kind: type[Scanner], held: Study, *, tcp_nodelay: bool = False) -> None:
+        """With `tcp_nodelay` the scanner sends at once what a scanner as it comes holds back for 40 ms."""
         self._lab = lab
         self._held = held
         self._port = free_port()
-        self.scanner = lab.scanner(kind, [held], self._port)
-        self._queries = query_files(
-            lab.folder("queries"),
-            [
-                {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": held.uid, "SeriesInstanceUID": uid}
-                for uid in held.series
-            ],
+        self.scanner = lab.scanner(kind, [held], self._port, tcp_nodelay=tcp_nodelay)
+        series = [{"StudyInstanceUID": held.uid, "SeriesInstanceUID": uid} for uid in held.series]
+        self._queries = query_files(lab.folder("queries"), [{"QueryRetrieveLevel": "SERIES", **one} for one in series])
+        self._lists = query_files(
+            lab.folder("queries"), [{"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": "", **one} for one in series]
         )
         self._variables = raw_environment(Site(lab.folder("site")))
         self._variables_as_it_comes = raw_environment(Site(lab.folder("site")), tcp_nodelay=False)
@@ -71,10 +72,16 @@ class _Bench:
         shutil.rmtree(folder)
         return ran
 
-    def raw_storescp(self) -> Ran:
-        """One storescp with our options, and one movescu for each query file."""
+    def raw_storescp(self, *, lists: bool = False) -> Ran:
+        """One storescp with our options, and one movescu for each query file; with `lists` one findscu before it, which
+        asks which images each series has.
+        """
         folder = self._empty_folder()
+        answers = self._empty_folder()
         script = _STORESCP.format(
+            ask="findscu" if lists else "true",
+            answers=shlex.quote(str(answers)),
+            lists=shlex.join(self._lists),
             folder=shlex.quote(str(folder)),
             port=self._port,
             queries=shlex.join(self._queries),
@@ -84,7 +91,9 @@ class _Bench:
         )
         ran = run(["bash", "-c", script], self._variables)
         self._check(folder.iterdir())
+        must(len(list(answers.iterdir())) == lists * len(self._held.paths), "not every image was listed")
         shutil.rmtree(folder)
+        shutil.rmtree(answers)
         return ran
 
     def pynetdicom(self) -> Ran:
@@ -187,15 +196,42 @@ def rows_of_small_series_of_orthanc(lab: Lab) -> list[Row]:
     return _rows_of_small_series(lab, Orthanc, 50)
 
 
+def rows_of_small_series_of_a_quick_scanner(lab: Lab) -> list[Row]:
+    """What is left of the time when the scanner does not hold back what it sends: how much of it is the scanner's."""
+    bench = _Bench(lab, Dcmqrscp, study(lab.folder("studies"), 20, 5), tcp_nodelay=True)
+    ran = in_turn(lab.rounds, {"ours": lambda: bench.ours(ended=False), "raw": bench.raw})
+    bench.scanner.stop()
+    what = "20 series of 5 images, Dcmqrscp with TCP_NODELAY=1"
+    return [Row("small-quick", what, wall(ran["ours"]), "raw movescu +P, 20 query files", wall(ran["raw"]), 0.3)]
+
+
 def _rows_of_small_series(lab: Lab, kind: type[Scanner], series: int) -> list[Row]:
     bench = _Bench(lab, kind, study(lab.folder("studies"), series, 5))
-    sides = {"ours": lambda: bench.ours(ended=False), "raw": bench.raw, "storescp": bench.raw_storescp}
-    ran = in_turn(lab.rounds, sides)
+    # Orthanc counts the images of a series, so we ask it for no lists.
+    lists = kind is not Orthanc
+    ran = in_turn(
+        lab.rounds,
+        {
+            "ours": lambda: bench.ours(ended=False),
+            "raw": bench.raw,
+            "storescp": bench.raw_storescp,
+            "asked": lambda: bench.raw_storescp(lists=lists),
+        },
+    )
     bench.scanner.stop()
     what = f"{series} series of 5 images, {kind.__name__}"
-    ours, raw, storescp = (ran[name] for name in sides)
+    ours, raw, storescp, asked = ran.values()
+    with_lists = "the same, after the questions that we ask"
     return [
         Row("small", what, wall(ours), f"raw movescu +P, {series} query files", wall(raw), 0.3),
         Row("small", what, wall(ours), "raw storescp --fork, a movescu for each series", wall(storescp), 1.5),
+        Row("small", what, wall(ours), with_lists, wall(asked)),
+        Row(
+            "small",
+            f"{what}: raw, after our questions",
+            wall(asked),
+            f"raw movescu +P, {series} query files",
+            wall(raw),
+        ),
         Row("small", f"{what}: CPU with children", cpu(ours), "raw movescu's CPU", cpu(raw)),
     ]
