@@ -13,7 +13,7 @@ from string import Template
 
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.dicom import is_uid
-from scanner_mover.errors import UnusableError
+from scanner_mover.errors import UnusableError, reason
 from scanner_mover.failures import Level
 
 _STALL_SECONDS = 30.0
@@ -108,8 +108,11 @@ def _series(study_instance_uid: str, series_instance_uid: str) -> tuple[tuple[st
 
 @cache
 def template(name: str) -> Template:
-    """The template NAME of this package, read once."""
-    return Template(files("scanner_mover").joinpath("templates", name).read_text("ascii"))
+    """The template NAME of this package, read once. Raises UnusableError when it cannot be read."""
+    try:
+        return Template(files("scanner_mover").joinpath("templates", name).read_text("ascii"))
+    except OSError as error:
+        raise UnusableError(f"the template {name} of this program cannot be read: {reason(error)}") from error
 
 
 def make_query_file(tools: Toolbox, query: Query, path: str) -> str:

@@ -1,5 +1,5 @@
 """When a list of images, or a question before closing, is asked again: long lists do not go over the network for a
-request that waits (R44).
+request that waits (R44). And when a file that could not be read is tried again.
 """
 
 from scanner_mover.moment import Moment
@@ -42,3 +42,11 @@ def after_asking(asked: Asked | None, basis: str, now: Moment, *, changed: bool)
     """What is remembered after asking; CHANGED: the answer was another one than before."""
     same = asked is not None and asked.basis == basis and not changed
     return Asked(now, basis, asked.repeats + 1 if same and asked is not None else 0)
+
+
+def pause_after_hangs(times: int) -> float:
+    """Seconds until a file that dcmdump hung on TIMES times in a row is read again: 60, 120 … 3600.
+
+    The disk, and not the file, may have been the reason: a procedure step must not count as in progress for ever.
+    """
+    return min(_LONGEST_SECONDS, _FIRST_SECONDS * 2.0 ** min(max(0, times - 1), 10))

@@ -7,18 +7,20 @@ import contextlib
 import hashlib
 import json
 import os
-import time
 from typing import Any, NamedTuple
 
+from scanner_mover import clock
 from scanner_mover.files import read_regular
+from scanner_mover.moment import Moment
+from scanner_mover.rules.asking import pause_after_hangs
 from scanner_mover.site.disk import write_json
 
-_VERSION = 2
+_VERSION = 3
 _MOST_BYTES = 64 << 20
 # A file may be written again within one tick of its file system's clock: one that was just written is not remembered.
 _FRESH_NANOSECONDS = 2_000_000_000
-# A file that dcmdump hung on is tried again after this time: the disk, and not the file, may have been the reason.
-_SECONDS_BETWEEN_TRIES = 3600.0
+# The length of an entry of a file that dcmdump hung on, and of one that was read.
+_HANGING, _READ = 3, 5
 
 
 class Read(NamedTuple):
@@ -46,12 +48,15 @@ class Cache:
     def get(self, name: str, status: os.stat_result) -> Read | None:
         """What was read from the file NAME when its STATUS was the same as now; None when it must be read."""
         entry = self._entry(name, status)
-        return None if entry is None or len(entry) == 2 else Read(entry[1], entry[2], entry[3], tuple(entry[4]))
+        return None if entry is None or len(entry) != _READ else Read(entry[1], entry[2], entry[3], tuple(entry[4]))
 
     def hangs(self, name: str, status: os.stat_result) -> bool:
-        """Whether dcmdump hung on the file NAME, as it is now, less than an hour ago."""
+        """Whether dcmdump hung on the file NAME, as it is now, and it is too early to try again."""
         entry = self._entry(name, status)
-        return entry is not None and len(entry) == 2 and 0 <= time.time() - entry[1] < _SECONDS_BETWEEN_TRIES
+        if entry is None or len(entry) != _HANGING:
+            return False
+        elapsed = clock.now().since(Moment(*entry[1]))
+        return elapsed is not None and elapsed < pause_after_hangs(entry[2])
 
     def put(self, name: str, status: os.stat_result, read: Read, now_ns: int) -> None:
         """Remember what was READ from the file NAME, whose STATUS was taken before that, NOW_NS after the epoch."""
@@ -59,8 +64,10 @@ class Cache:
             self._seen[_key(name)] = [_identity(status), *read[:3], list(read.study_instance_uids)]
 
     def put_hanging(self, name: str, status: os.stat_result) -> None:
-        """Remember that dcmdump hung on the file NAME, whose STATUS was taken before that."""
-        self._seen[_key(name)] = [_identity(status), time.time()]
+        """Remember that dcmdump hung once more on the file NAME, whose STATUS was taken before that."""
+        entry = self._entry(name, status)
+        times = entry[2] if entry is not None and len(entry) == _HANGING else 0
+        self._seen[_key(name)] = [_identity(status), list(clock.now()), times + 1]
 
     def _entry(self, name: str, status: os.stat_result) -> list[Any] | None:
         key = _key(name)
@@ -100,10 +107,14 @@ def _is_entry(value: Any) -> bool:
     """Whether VALUE is what `put` or `put_hanging` made."""
     if not (isinstance(value, list) and value and isinstance(value[0], str)):
         return False
-    if len(value) == 2:
-        return isinstance(value[1], float)
-    if len(value) != 5 or not isinstance(value[4], list):
+    if len(value) == _HANGING:
+        return _is_moment(value[1]) and type(value[2]) is int
+    if len(value) != _READ or not isinstance(value[4], list):
         return False
     return all(one is None or isinstance(one, str) for one in value[1:4]) and all(
         isinstance(uid, str) for uid in value[4]
     )
+
+
+def _is_moment(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], float)

@@ -73,12 +73,12 @@ class Fault:
 
     `outcome` of the study is what the report says while the fault is there: the pass ends with exit status 5 when it
     is "error", else with 0. `cause` stands in the log in what a pass says of the study; {n}, {more} and {less} in it
-    are the number of images of its first series, one more and one less. Of several causes one is enough.
+    are the number of images of its first series, one more and one less. Of several outcomes, or causes, one is enough.
     """
 
     name: str
     begin: Callable[[Sick], Any]
-    outcome: str
+    outcome: str | tuple[str, ...]
     cause: str | tuple[str, ...]
     silent: bool = False
     """Nothing but the mover's own time limits ends it."""
@@ -91,6 +91,10 @@ class Fault:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        return (self.outcome,) if isinstance(self.outcome, str) else self.outcome
 
 
 class Laboratory:
@@ -145,13 +149,12 @@ class Laboratory:
             sick.script = self._scanner.scripts[sick.study.uid] = Script()
             if self.scenario.where(sick.study) == "active-scans":
                 fault.begin(sick)
+        if any(sick.passes for sick, _, _ in ill):
+            # Otherwise the scanner would not be asked, and the fault not be met.
+            self.scenario.every_pause_is_over()
         said = len(self.scenario.site.messages())
         there = [one for one in ill if self.scenario.where(one[0].study) == "active-scans"]
-        # Of a study of which some images are here only the others are sent: the fault may not be met.
-        allowed = {
-            sick.study.uid: {fault.outcome, *(["finished"] if self._here(sick.study) else [])}
-            for sick, fault, _ in there
-        }
+        allowed = {sick.study.uid: self._allowed(sick, fault) for sick, fault, _ in there}
         done = self.scenario.site.move("--json")
         report = json.loads(done.stdout) if done.stdout else {"studies": []}
         found, errors = outcomes(report), {study["study"]: study["error"] or "" for study in report["studies"]}
@@ -160,7 +163,7 @@ class Laboratory:
         for sick, fault, entry in there:
             uid, n = sick.study.uid, sick.images
             # Of a study that has seen the fault before, less may be asked for, and end in other words.
-            met = found.get(uid) == fault.outcome and not sick.passes
+            met = found.get(uid) in fault.outcomes and not sick.passes
             all_causes = (fault.cause,) if isinstance(fault.cause, str) else fault.cause
             causes = [cause.format(n=n, more=n + 1, less=n - 1) for cause in all_causes] if met else [""]
             # The log tells a cause when it is new, the report and `status` as long as it is there.
@@ -172,6 +175,14 @@ class Laboratory:
         self.scenario.check(done, exit_status=5 if "error" in found.values() else 0)
         for sick, _, _ in ill:
             sick.passes += 1
+
+    def _allowed(self, sick: Sick, fault: Fault) -> set[str]:
+        """What a pass may make of the study."""
+        # Of a study of which some images are here only the others are sent: the fault may not be met.
+        finished = {"finished"} if self._here(sick.study) else set()
+        # A study that has seen the fault before may be told as stuck, or be asked for in another way (R30, R31).
+        again = {"waiting", "error"} if sick.passes else set()
+        return {*fault.outcomes, *finished, *again}
 
     def _here(self, study: Study) -> bool:
         return any(self.scenario.filed(path).exists() for path in study.paths)

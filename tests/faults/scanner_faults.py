@@ -332,8 +332,9 @@ ANSWERS = [
     Fault(
         "answer for a study that was not asked",
         partial(_answers, change=partial(_other, keyword="StudyInstanceUID")),
-        "waiting",
-        "the scanner has no series of",
+        # With a second series the number of series at STUDY level shows that one is lacking (R35).
+        ("waiting", "error"),
+        ("the scanner has no series of", "does not list all series"),
     ),
     *(
         Fault(f"count is {words}", partial(_count, count=value), "finished", "we do have {n} of {n}")

@@ -370,7 +370,7 @@ def cut_staging(lab: Lab) -> AbstractContextManager[None]:
 
 
 def mixed_up_staging(lab: Lab) -> AbstractContextManager[None]:
-    """One image has the content of another."""
+    """One image has the content of another: that one is here once, and the other is missing."""
     one, other = sorted(received(lab.site))[:2]
     shutil.copyfile(other, one)
     return contextlib.nullcontext()
@@ -408,7 +408,7 @@ DURING: dict[str, Row] = {
     "disk turns read-only": Row(made_read_only, (4, 5), ""),
     "staging is emptied": Row(emptied_staging, (0, 4, 5), ""),
     "an image in staging is cut": Row(cut_staging, (5,), "set aside"),
-    "two images in staging are mixed up": Row(mixed_up_staging, (5,), "set aside"),
+    "two images in staging are mixed up": Row(mixed_up_staging, (0,), "we do have"),
     "staging is removed": Row(removed_staging, (4, 5), ""),
     "working folder is removed": Row(removed_work, (0, 4, 5), ""),
     "lock file is removed": Row(removed_lock, (0,), ""),

@@ -174,10 +174,18 @@ class Scenario:
 
 
 def time_passes(site: Site, seconds: float) -> int:
-    """Move every moment in the state file of `site` so many seconds back; gives how many there are."""
+    """Move every moment in the state file of `site`, and in its index of MPPS files, so many seconds back.
+
+    Gives how many there are in the state.
+    """
     state = site.state()
     moments = _move_back(state, seconds)
     site.state_file.write_text(json.dumps(state), encoding="utf-8")
+    index = site.server / ".pids" / "moveFromScanner.mpps.json"
+    if index.is_file():
+        known = json.loads(index.read_text(encoding="utf-8"))
+        _move_back(known, seconds)
+        index.write_text(json.dumps(known), encoding="utf-8")
     return moments
 
 

@@ -159,3 +159,10 @@ def test_a_silent_one_too(tmp_path):
     fake = fake_tool(tmp_path / "tools", "dump2dcm", "pass")
     with pytest.raises(UnusableError, match="it said nothing"):
         make_query_file(Toolbox({"dump2dcm": str(fake)}, {}), series_of_study(STUDY), str(tmp_path / "query"))
+
+
+def test_a_template_that_cannot_be_read_is_one_line():
+    with pytest.raises(UnusableError, match=r"the template missing\.dump of this program cannot be read: No such file"):
+        Query("missing.dump", ()).text()
+    with pytest.raises(UnusableError, match="missing"):
+        _ = Query("missing.dump", ()).level

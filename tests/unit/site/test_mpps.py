@@ -12,10 +12,12 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from scanner_mover import clock
 from scanner_mover.dcmtk import dcmdump
 from scanner_mover.dcmtk.dcmdump import Dump, Unread
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
+from scanner_mover.moment import Moment
 from scanner_mover.site import mpps
 from scanner_mover.site.mpps import MppsFiles, Step, read_steps, unreadable_lines
 from scanner_mover.site.mpps_cache import Cache
@@ -595,7 +597,9 @@ def test_R21_an_unreadable_file_counts_for_the_study_in_its_name_too(steps, fold
     assert steps() == ({STUDY: {f"{STUDY}.mpps": None}}, [str(folder / "empty")])
 
 
-def test_R21_a_file_on_which_dcmdump_hangs_is_left_until_it_changes_or_an_hour_is_over(remembered, folder, monkeypatch):
+def test_R21_a_file_on_which_dcmdump_hangs_is_left_until_it_changes_and_tried_more_and_more_rarely(
+    remembered, folder, monkeypatch
+):
     write(folder, "good")
     write(folder, "hangs", study=OTHER, ended=False)
     write(folder, "good too", study=OTHER)
@@ -615,9 +619,11 @@ def test_R21_a_file_on_which_dcmdump_hangs_is_left_until_it_changes_or_an_hour_i
     assert [tried(), tried(), tried()] == [True, False, False]
     os.utime(folder / "hangs")
     assert [tried(), tried()] == [True, False], "it changed"
-    later = time.time() + 3700
-    monkeypatch.setattr(time, "time", lambda: later)
-    assert [tried(), tried()] == [True, False], "the disk, and not the file, may have been the reason"
+    now = clock.now()
+    for seconds, again in ((59, False), (61, True), (120, False), (182, True), (9000, True)):
+        later = Moment(now.boot, now.seconds + seconds)
+        monkeypatch.setattr(clock, "now", lambda later=later: later)
+        assert [tried(), tried()] == [again, False], f"after {seconds} s: the disk may have been the reason"
 
 
 def test_what_stands_in_the_place_of_the_cache_holds_nobody(remembered, folder, tmp_path):
@@ -631,6 +637,7 @@ def test_a_huge_number_in_the_cache_is_no_time(remembered, folder, tmp_path, num
     write(folder, "step")
     remembered()
     index = json.loads((tmp_path / "index.json").read_text())
-    entries = {key: [entry[0], "HERE"] for key, entry in index["files"].items()}
-    (tmp_path / "index.json").write_text(json.dumps({**index, "files": entries}).replace('"HERE"', number))
-    assert remembered() == ({STUDY: {"step": END}}, ["./step"])
+    for entry in (["boot", "HERE"], 1), (["boot", 1.0], "HERE"):
+        entries = {key: [known[0], *entry] for key, known in index["files"].items()}
+        (tmp_path / "index.json").write_text(json.dumps({**index, "files": entries}).replace('"HERE"', number))
+        assert remembered() == ({STUDY: {"step": END}}, ["./step"])
