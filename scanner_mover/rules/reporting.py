@@ -16,8 +16,8 @@ _MOST_STEPS = 2
 class Stuck:
     """A series of which nothing new arrives any more (R31).
 
-    `error` is what its last C-MOVE ended with, None: Success. `refused` names the SOP classes or transfer syntaxes that
-    were not taken, as far as a tool named them.
+    `error` is what its last C-MOVE ended with, or, where that `succeeded`, why what came was set aside. `refused` names
+    the SOP classes or transfer syntaxes that were not taken, as far as a tool named them.
     """
 
     study_instance_uid: str
@@ -27,6 +27,7 @@ class Stuck:
     first_missing: tuple[str, ...] = ()
     error: str | None = None
     refused: tuple[str, ...] = ()
+    succeeded: bool = False
 
 
 def nothing_arrives(own_title: str, receive_port: int | None) -> str:
@@ -50,10 +51,10 @@ def stuck_text(stuck: Stuck, own_title: str, receive_port: int | None) -> str:
 
     OWN_TITLE is our AE title. RECEIVE_PORT is the port on which we receive, None where another program does.
     """
-    expected = "?" if stuck.expected is None else stuck.expected
+    here = f"{stuck.received}" if stuck.expected is None else f"{stuck.received} of {stuck.expected}"
     what = (
         f"series {stuck.series_instance_uid} of study {stuck.study_instance_uid} is stuck: "
-        f"{stuck.received} of {expected} images are here and no more arrive"
+        f"{here} images are here and no more arrive"
     )
     if stuck.first_missing:
         what += f", missing {', '.join(stuck.first_missing[:_MOST_NAMED])}"
@@ -61,6 +62,8 @@ def stuck_text(stuck: Stuck, own_title: str, receive_port: int | None) -> str:
             what += " and others"
     if stuck.refused:
         return f"{what}: the receiver does not take {', '.join(stuck.refused)}; the scanner's log says more"
+    if stuck.error is not None and stuck.succeeded:
+        return f"{what}: {stuck.error}; the log says why each"
     if stuck.error is not None:
         return f"{what}: C-MOVE ends with {stuck.error}; the scanner's log says why"
     if stuck.received:

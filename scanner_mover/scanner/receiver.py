@@ -57,6 +57,7 @@ class Receiver:
         self._kept: set[str] = set()
         self._pending = Filed()
         self._growth: Growth | None = None
+        self._told: dict[str, frozenset[str]] = {}
 
     @property
     def running(self) -> bool:
@@ -90,6 +91,10 @@ class Receiver:
         Raises UnusableError when it cannot.
         """
         need_place(self._settings, self._folders, study_instance_uid, series_instance_uid)
+
+    def expect(self, study_instance_uid: str, series_instance_uids: Collection[str]) -> None:
+        """Of this study, file images of SERIES_INSTANCE_UIDS only from here on: the scanner lists no others."""
+        self._told[study_instance_uid] = frozenset(series_instance_uids)
 
     def need_room(self) -> None:
         """Raise UnusableError when less space is free than the reserve: before a C-MOVE, and while images arrive."""
@@ -192,7 +197,7 @@ class Receiver:
         return [name for name in files_in(staging) if name not in self._kept]
 
     def _sort(self, staging: str, names: list[str], origin: Callable[[str], Origin]) -> bool:
-        filed = self._sorter.sort(staging, names, origin)
+        filed = self._sorter.sort(staging, names, origin, told=self._told)
         self._kept |= {one.name for one in filed.kept}
         self._pending += filed
         _report(filed, self._log)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from scanner_mover.config import Settings
@@ -56,14 +56,17 @@ class Retriever:
         queries: Callable[[], Iterable[Query]],
         retries: int,
         sent: Sent,
+        told: Collection[str],
     ) -> None:
         """Have one series, or some images of it, sent; SENT gets what it comes to, also when this raises.
 
-        QUERIES gives what is to be asked for, and is called again for each of at most RETRIES further tries. Raises
-        UnusableError when images of this series cannot be filed, NothingRetrievableError when none at all can be.
+        TOLD are all series of the study: images of any other are not filed. QUERIES gives what is to be asked for, and
+        is called again for each of at most RETRIES further tries. Raises UnusableError when images of this series
+        cannot be filed, NothingRetrievableError when none at all can be.
         """
         if self.receiver is not None:
             self.receiver.need_place(study_instance_uid, series_instance_uid)
+            self.receiver.expect(study_instance_uid, told)
 
         def attempt() -> Failure | None:
             for query in queries():

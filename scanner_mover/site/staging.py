@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scanner_mover import clock
@@ -35,6 +35,7 @@ from scanner_mover.site.verdict import TAGS, Origin, Reason, Verdict, is_cut, ve
 
 _NOTE = ".asked.json"
 _MOST_NOTE_BYTES = 16 << 20
+_NOTHING_TOLD: Mapping[str, Collection[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,13 @@ class Sorter:
         origin: Callable[[str], Origin],
         *,
         requested: Collection[str] = (),
+        told: Mapping[str, Collection[str]] = _NOTHING_TOLD,
     ) -> Filed:
         """File, or set aside, the files NAMES of STAGING; ORIGIN says how one was written.
 
-        Images of studies that are REQUESTED besides those that this object knows are filed, too. A file that goes away
-        meanwhile, because its association broke off, is nothing. One that cannot be moved stays, and is in `kept`.
+        Images of studies that are REQUESTED besides those that this object knows are filed, too; TOLD is as for
+        `verdict`. A file that goes away meanwhile, because its association broke off, is nothing. One that cannot be
+        moved stays, and is in `kept`.
 
         Raises UnusableError when nothing can be judged or brought to the disk.
         """
@@ -158,7 +161,7 @@ class Sorter:
         dumps.sort(key=lambda dump: (dump.one(STUDY_INSTANCE_UID) or "", dump.one(SERIES_INSTANCE_UID) or ""))
         try:
             with opened_folder(staging) as descriptor, Filer(self._settings, self._folders, descriptor) as filer:
-                tally = _Tally(filer, staging, wanted)
+                tally = _Tally(filer, staging, wanted, told)
                 for dump in dumps:
                     tally.add(dump, origin(dump.file))
         except OSError as error:
@@ -169,10 +172,13 @@ class Sorter:
 class _Tally:
     """Sorts one file after the other and adds up what becomes of them."""
 
-    def __init__(self, filer: Filer, staging: str, requested: Collection[str]) -> None:
+    def __init__(
+        self, filer: Filer, staging: str, requested: Collection[str], told: Mapping[str, Collection[str]]
+    ) -> None:
         self._filer = filer
         self._staging = staging
         self._requested = requested
+        self._told = told
         self._filed: collections.Counter[tuple[str, str]] = collections.Counter()
         self._lossy: collections.Counter[tuple[str, str, str]] = collections.Counter()
         self._set_aside: list[SetAside] = []
@@ -192,7 +198,7 @@ class _Tally:
             study, series, sop = _uids_of_damaged(os.path.join(self._staging, dump.file))
         folder = self._staging
         try:
-            found = verdict(dump, origin, self._requested)
+            found = verdict(dump, origin, self._requested, self._told)
             if found is None and study and series and sop:
                 folder = f"site/raw/{study}/{series}"
                 found = self._file(dump, Uids(study, series, sop))

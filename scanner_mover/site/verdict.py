@@ -5,7 +5,7 @@ command announced, which storescp writes into group 0002 (DICOM PS3.10 section 7
 """
 
 import enum
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from scanner_mover.dcmtk.dcmdump import Dump, Unread
@@ -45,6 +45,7 @@ class Reason(enum.Enum):
     ANNOUNCED_OTHERWISE = "it is not what it was announced as"
     NO_PIXELS = "it is an image without pixel data"
     NOT_REQUESTED = "nobody asked for its study"
+    OTHER_SERIES = "the scanner does not list its series"
     CUT_SHORT = "its receiver was ended while it wrote it"
     RESTARTED = "this machine was restarted before it was on the disk"
     DIFFERS = "another image with its UID is here already"
@@ -70,9 +71,15 @@ class Origin(enum.Enum):
     BEFORE_RESTART = "the machine was restarted since; its length may be right and its content not"
 
 
-def verdict(dump: Dump, origin: Origin, requested: Collection[str]) -> Verdict | None:
-    """Why the file of DUMP is not filed; None when it is a whole object of a REQUESTED study."""
-    return _damage(dump) or _doubt(dump, origin) or _unrequested(dump, requested)
+def verdict(
+    dump: Dump, origin: Origin, requested: Collection[str], told: Mapping[str, Collection[str]]
+) -> Verdict | None:
+    """Why the file of DUMP is not filed; None when it is a whole object of a REQUESTED study.
+
+    TOLD are the SeriesInstanceUIDs that the scanner lists of a study: an object of another series is not filed. Of a
+    study that is not in it no list is known, and each series is right.
+    """
+    return _damage(dump) or _doubt(dump, origin) or _unrequested(dump, requested) or _untold(dump, told)
 
 
 def _damage(dump: Dump) -> Verdict | None:
@@ -105,6 +112,13 @@ def _doubt(dump: Dump, origin: Origin) -> Verdict | None:
 def _unrequested(dump: Dump, requested: Collection[str]) -> Verdict | None:
     study = dump.one(STUDY_INSTANCE_UID)
     return None if study in requested else Verdict(Reason.NOT_REQUESTED, f"{Reason.NOT_REQUESTED.value} {study}")
+
+
+def _untold(dump: Dump, told: Mapping[str, Collection[str]]) -> Verdict | None:
+    study, series = dump.one(STUDY_INSTANCE_UID), dump.one(SERIES_INSTANCE_UID)
+    if study is None or study not in told or series in told[study]:
+        return None
+    return Verdict(Reason.OTHER_SERIES, f"{Reason.OTHER_SERIES.value} {series} in study {study}")
 
 
 def is_cut(dump: Dump, origin: Origin) -> bool:

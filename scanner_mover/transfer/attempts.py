@@ -85,7 +85,9 @@ class Attempts:
             return self._queries(study, uid, how, again=tries > 1)
 
         try:
-            self.retriever.attempt(study.uid, uid, queries, retries, sent)
+            # What the scanner listed once, and not now, may still arrive.
+            told = {*study.series, *study.memory.series}
+            self.retriever.attempt(study.uid, uid, queries, retries, sent, told)
         except UnusableError as error:
             self._note_unusable(study, uid, error)
             if sent.moves:
@@ -147,6 +149,8 @@ class Attempts:
         if memory.attempt is not None and sent.moves and self.findings.sick is not None:
             self.findings.sick = None if new else Sickness(self.findings.sick.fruitless + 1, memory.attempt.at)
         if text is not None:
+            if memory.attempt is not None and not new:
+                memory = replace(memory, attempt=replace(memory.attempt, error=memory.attempt.error or text))
             memory = replace(memory, error=memory.error or text)
             study.error = study.error or text
             self.findings.faults.append(_set_aside(text))

@@ -54,7 +54,8 @@ def report_stuck(job: Job, findings: Findings, study: Study) -> None:
         attempt = memory.attempt
         error, refused = (attempt.error, attempt.refused) if attempt is not None else (None, ())
         missing = memory.first_missing
-        stuck = Stuck(study.uid, series.uid, count.received, count.expected, missing, error, refused)
+        succeeded = attempt is not None and attempt.succeeded
+        stuck = Stuck(study.uid, series.uid, count.received, count.expected, missing, error, refused, succeeded)
         findings.faults.append(fault(stuck))
 
 
@@ -66,6 +67,10 @@ def set_aside_text(set_aside: Iterable[SetAside], *, new: bool, rejected: str) -
     reasons = {one.reason for one in set_aside}
     if reasons & DAMAGE:
         return f"images that came are not whole and were set aside in {rejected}"
-    if Reason.NOT_REQUESTED in reasons and not new:
-        return f"images that came carry another StudyInstanceUID than the scanner told and were set aside in {rejected}"
+    for reason, tells, name in (
+        (Reason.OTHER_SERIES, True, "SeriesInstanceUID"),
+        (Reason.NOT_REQUESTED, not new, "StudyInstanceUID"),
+    ):
+        if reason in reasons and tells:
+            return f"images that came carry another {name} than the scanner told and were set aside in {rejected}"
     return None

@@ -185,6 +185,40 @@ class TestNeverArrives:
         assert len(scanner.moves) == made
         assert len(list((scenario.site.data / "site" / "rejected").iterdir())) == 2
 
+    def test_R29_images_of_a_series_that_the_scanner_does_not_list_are_set_aside_once_told_and_waited_for(
+        self, scenario: Scenario, scanner: ScriptedScanner, tmp_path: Path
+    ) -> None:
+        study = scenario.acquire(2)
+        scanner.script.sends = sent_as(tmp_path / "sent", SeriesInstanceUID="1.2.3.4")
+        done = scenario.a_pass(exit_status=5)
+        assert "another SeriesInstanceUID" in done.stderr
+        assert scenario.a_pass(exit_status=5).stderr == "", "it is reported once, and it has not recovered"
+        made = len(scanner.moves)
+        scenario.a_pass()
+        assert len(scanner.moves) == made
+        assert len(list((scenario.site.data / "site" / "rejected").iterdir())) == 2
+        assert not (scenario.site.data / "site" / "raw" / study.uid / "1.2.3.4").exists()
+        scenario.time_passes(LONG)
+        scenario.a_pass(exit_status=5)
+        scenario.time_passes(LONG)
+        done = scenario.a_pass(exit_status=5)
+        assert "is stuck: 0 of 2 images are here" in done.stderr
+        assert "set aside" in done.stderr and "registered" not in done.stderr, "the advice fits"
+        scanner.script.sends = None
+        scenario.time_passes(LONG)
+        scenario.a_pass()
+        assert scenario.where(study) == "finished-scans"
+
+    def test_R29_images_of_another_series_that_the_scanner_lists_are_filed(
+        self, scenario: Scenario, scanner: ScriptedScanner, tmp_path: Path
+    ) -> None:
+        study = scenario.acquire(2, 1)
+        _, other = study.series
+        scanner.script.sends = lambda paths: [*paths, *study.series[other]]
+        scenario.a_pass()
+        assert scenario.where(study) == "finished-scans"
+        assert not (scenario.site.data / "site" / "rejected").exists()
+
     def test_R29_a_signal_counts_nothing(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         study = scenario.acquire(2)
         scanner.script.hold_after = 0

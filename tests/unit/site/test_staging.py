@@ -7,6 +7,7 @@ import stat
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -57,9 +58,9 @@ class Place:
     def receive(self, path: Path, name: str = NAME) -> Path:
         return Path(shutil.copyfile(path, self.staging / name))
 
-    def sort(self, origin: Origin = Origin.CLOSED) -> Filed:
+    def sort(self, origin: Origin = Origin.CLOSED, **more: Any) -> Filed:
         sorter = Sorter(real_tools("dcmdump"), self.settings, self.folders, [STUDY])
-        return sorter.sort(str(self.staging), files_in(str(self.staging)), lambda name: origin)
+        return sorter.sort(str(self.staging), files_in(str(self.staging)), lambda name: origin, **more)
 
     def filed(self, path: Path) -> Path:
         image = pydicom.dcmread(path, stop_before_pixels=True)
@@ -561,3 +562,15 @@ def test_the_note_of_a_folder_in_which_files_stay(place):
     note = Note("boot", frozenset([STUDY]), frozenset([NAME]))
     write_note(str(place.staging), note)
     assert read_note(str(place.staging)) == note
+
+
+@pytest.mark.parametrize(
+    ("told", "reasons"),
+    [({}, []), ({"1.2.3": ()}, []), ({STUDY: {SERIES}}, []), ({STUDY: {"1.2"}}, [Reason.OTHER_SERIES])],
+)
+def test_R29_an_image_of_a_series_that_is_not_listed_is_set_aside(place, told, reasons):
+    """Only where the list of the study is known."""
+    place.receive(place.images(1)[0])
+    done = place.sort(told=told)
+    assert [one.reason for one in done.set_aside] == reasons
+    assert sum(done.filed.values()) == 1 - len(reasons) and place.left() == []

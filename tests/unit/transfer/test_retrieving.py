@@ -51,7 +51,7 @@ class Console:
         self.listed += 1
         return dict.fromkeys(places, self.lists)
 
-    def attempt(self, study: str, series: str, queries: Callable[[], Any], retries: int, sent: Sent) -> None:
+    def attempt(self, study: str, series: str, queries: Callable[[], Any], retries: int, sent: Sent, told: Any) -> None:
         self.retries.append(retries)
         for _ in range(self.tries):
             for query in queries():
@@ -284,6 +284,8 @@ def test_R29_a_state_that_cannot_be_written_keeps_us_from_asking(made):
         (Reason.DAMAGED, (), "set aside"),
         (Reason.NOT_REQUESTED, (), "another StudyInstanceUID"),
         (Reason.NOT_REQUESTED, uids(2), None),
+        (Reason.OTHER_SERIES, (), "another SeriesInstanceUID"),
+        (Reason.OTHER_SERIES, uids(2), "another SeriesInstanceUID"),
     ],
 )
 def test_R29_what_was_set_aside_is_told_unless_strangers_sent_it(made, reason, sends, words):
