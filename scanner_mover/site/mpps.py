@@ -42,8 +42,8 @@ _PIECE = 1 << 20
 # What may stand in a UID.
 _RUN = re.compile(rb"[0-9.]+")
 _LONGEST_UID = 64
-# What says that a name, or what a link leads to, is not there.
-_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+# What says that a name, or what a link leads to, is not there. A link in a circle may have been a step.
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR}
 
 
 @dataclass(frozen=True)
