@@ -3,14 +3,12 @@
 It is started when the first series is asked for, and ended with the pass; a pass that retrieves nothing opens no port.
 """
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Collection
 
 from scanner_mover import clock
 from scanner_mover.config import Settings
-from scanner_mover.dcmtk import storescp
 from scanner_mover.dcmtk.storescp import Listener
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
@@ -18,17 +16,9 @@ from scanner_mover.scanner.growth import Growth
 from scanner_mover.signals import deferred
 from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.filing import Filed, need_place
-from scanner_mover.site.folders import DataFolders, staging_left
-from scanner_mover.site.staging import (
-    Note,
-    Sorter,
-    files_in,
-    is_staging,
-    make_staging,
-    read_note,
-    remove_staging,
-    write_note,
-)
+from scanner_mover.site.folders import DataFolders
+from scanner_mover.site.lock import Lock
+from scanner_mover.site.staging import Sorter, files_in, leave_staging, make_staging
 from scanner_mover.site.verdict import Origin
 
 _LOOK_SECONDS = 0.2
@@ -54,6 +44,7 @@ class Receiver:
         self._sorter = Sorter(tools, settings, folders, requested)
         self._listener: Listener | None = None
         self._staging: str | None = None
+        self._lock = Lock()
         self._kept: set[str] = set()
         self._pending = Filed()
         self._growth: Growth | None = None
@@ -76,7 +67,7 @@ class Receiver:
             self._end()
         try:
             with deferred():
-                self._staging = make_staging(self._folders, self._requested)
+                self._staging = make_staging(self._folders, self._requested, self._lock)
                 self._growth = Growth(self._staging, self._requested)
                 self._listener = Listener(self._tools, self._settings, self._staging, self._on_denied)
             self._listener.start()
@@ -180,7 +171,8 @@ class Receiver:
             )
         finally:
             self._kept.clear()
-            _leave(staging, clock.now().boot, self._requested, lambda name: not died and name not in cut)
+            leave_staging(staging, clock.now().boot, self._requested, lambda name: not died and name not in cut)
+            self._lock.release()
 
     def _file(self) -> bool:
         """File what nobody writes; gives whether something was filed. What became of it is in `_pending`."""
@@ -200,7 +192,7 @@ class Receiver:
         filed = self._sorter.sort(staging, names, origin, told=self._told)
         self._kept |= {one.name for one in filed.kept}
         self._pending += filed
-        _report(filed, self._log)
+        report(filed, self._log)
         return bool(filed.filed)
 
     def _take(self) -> Filed:
@@ -213,68 +205,8 @@ class Receiver:
         self._log(f"{text}: a rule for storescp in /etc/hosts.allow or /etc/hosts.deny refuses it")
 
 
-def file_left_over(
-    tools: Toolbox,
-    settings: Settings,
-    folders: DataFolders,
-    requested: Collection[str],
-    log: Callable[[str], None],
-) -> Filed:
-    """End what a pass that was killed left running, and file, or set aside, what it had received (R27).
-
-    To be called by a pass that holds the lock, before it receives anything. Raises UnusableError when some of it cannot
-    be judged, after all the rest was.
-    """
-    problem = None
-    filed = Filed()
-    sorter = Sorter(tools, settings, folders, requested)
-    left = staging_left(folders)
-    cut = storescp.end_left_over(left, is_staging(folders))
-    for staging in left:
-        try:
-            names = files_in(staging)
-            if names:
-                log(f"an earlier pass left images in {staging}")
-            note = read_note(staging)
-            new = sorter.sort(staging, names, _origin_of(note, cut | set(names[-1:])), requested=note.requested)
-            _report(new, log)
-            filed += new
-            with deferred():
-                _leave(staging, note.boot, note.requested, note.closed.__contains__)
-        except UnusableError as error:
-            problem = error
-    if problem is not None:
-        raise problem
-    return filed
-
-
-def _origin_of(note: Note, cut: Collection[str]) -> Callable[[str], Origin]:
-    """How each file of a staging folder with this NOTE was written; CUT are those that were being written at the end.
-
-    When storescp was killed with us, that may be any of them, but surely one that was written to last.
-    """
-    restarted = note.boot != clock.now().boot
-
-    def origin(name: str) -> Origin:
-        if restarted:
-            return Origin.BEFORE_RESTART
-        if name in note.closed:
-            return Origin.CLOSED
-        return Origin.OPEN if name in cut else Origin.INTERRUPTED
-
-    return origin
-
-
-def _leave(staging: str, boot: str | None, requested: Collection[str], was_closed: Callable[[str], bool]) -> None:
-    """Remove STAGING; where files stay in it, note what is known of them."""
-    with contextlib.suppress(UnusableError, OSError):
-        left = files_in(staging)
-        if left:
-            write_note(staging, Note(boot, frozenset(requested), frozenset(filter(was_closed, left))))
-    remove_staging(staging)
-
-
-def _report(filed: Filed, log: Callable[[str], None]) -> None:
+def report(filed: Filed, log: Callable[[str], None]) -> None:
+    """Say in the log what became of files."""
     for aside in filed.set_aside:
         log(f"set aside {aside.path}: {aside.text}")
     for lossy in filed.lossy:

@@ -2,7 +2,8 @@
 
 It lies in the file system of `site/raw`, so that an image gets its name there in one step, and only we may enter it. A
 hidden file in it says what a later pass must know if we are killed: since which start of the machine it is there, and
-which studies were requested.
+which studies were requested. We hold a lock on that file for as long as we live, so that a pass of another project,
+which nothing else may keep apart from us, sees that the folder was not left over.
 """
 
 import collections
@@ -25,12 +26,13 @@ from scanner_mover.dicom import (
     STUDY_INSTANCE_UID,
     TRANSFER_SYNTAX_UID,
 )
-from scanner_mover.errors import UnusableError, reason
+from scanner_mover.errors import LockHeldError, UnusableError, reason
 from scanner_mover.files import open_regular, read_regular
 from scanner_mover.site import header
 from scanner_mover.site.disk import opened_folder, sync_file_system
 from scanner_mover.site.filing import Filed, Filer, Kept, Lossy, Placed, SetAside, Uids
 from scanner_mover.site.folders import STAGING_PREFIX, DataFolders
+from scanner_mover.site.lock import Lock
 from scanner_mover.site.verdict import TAGS, Origin, Reason, Verdict, is_cut, verdict
 
 _NOTE = ".asked.json"
@@ -47,8 +49,8 @@ class Note:
     closed: frozenset[str] = frozenset()
 
 
-def make_staging(folders: DataFolders, requested: Collection[str]) -> str:
-    """Make a new, empty staging folder for the REQUESTED studies; gives its path.
+def make_staging(folders: DataFolders, requested: Collection[str], lock: Lock) -> str:
+    """Make a new, empty staging folder for the REQUESTED studies; gives its path. It is ours until LOCK is released.
 
     Raises UnusableError when it cannot be made.
     """
@@ -56,11 +58,30 @@ def make_staging(folders: DataFolders, requested: Collection[str]) -> str:
     try:
         os.makedirs(raw, exist_ok=True)
         parent = folders.site if os.stat(folders.site).st_dev == os.stat(raw).st_dev else raw
-        staging = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent)
-        write_note(staging, Note(clock.now().boot, frozenset(requested)))
+        while True:
+            staging = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent)
+            held = hold(staging, lock)
+            # A pass that saw it before we had it locked takes it for left over, and removes it.
+            with contextlib.suppress(FileNotFoundError):
+                if held:
+                    write_note(staging, Note(clock.now().boot, frozenset(requested)))
+                    return staging
     except OSError as error:
         raise UnusableError(f"no folder to receive into can be made in {raw}: {reason(error)}") from error
-    return staging
+
+
+def hold(staging: str, lock: Lock) -> bool:
+    """Make the folder STAGING ours until LOCK is released; False when a pass that lives has it.
+
+    Where its file system locks nothing, it is ours.
+    """
+    try:
+        lock.file(os.path.join(staging, _NOTE))
+    except LockHeldError:
+        return False
+    except UnusableError:  # a pass that lives would have a lock that can be tried
+        pass
+    return True
 
 
 def is_staging(folders: DataFolders) -> Callable[[str], bool]:
@@ -123,6 +144,17 @@ def remove_staging(staging: str) -> None:
         os.unlink(os.path.join(staging, _NOTE))
     with contextlib.suppress(OSError):
         os.rmdir(staging)
+
+
+def leave_staging(
+    staging: str, boot: str | None, requested: Collection[str], was_closed: Callable[[str], bool]
+) -> None:
+    """Remove STAGING; where files stay in it, note what is known of them."""
+    with contextlib.suppress(UnusableError, OSError):
+        left = files_in(staging)
+        if left:
+            write_note(staging, Note(boot, frozenset(requested), frozenset(filter(was_closed, left))))
+    remove_staging(staging)
 
 
 class Sorter:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 from scanner_mover.scanner.inventory import Place
-from scanner_mover.scanner.receiver import Receiver, file_left_over
+from scanner_mover.scanner.left_over import file_left_over
+from scanner_mover.scanner.receiver import Receiver
 from scanner_mover.site.images import images_in
 from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.faults import fault

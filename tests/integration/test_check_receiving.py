@@ -11,6 +11,7 @@ from scanner_mover.config import Settings
 from scanner_mover.dcmtk.storescp import Listener
 from scanner_mover.errors import UnusableError
 from scanner_mover.site.folders import DataFolders
+from scanner_mover.site.lock import Lock
 from scanner_mover.site.staging import make_staging
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.site import fake_tool, path_without_ours, real_tools
@@ -38,7 +39,7 @@ def only(findings) -> Finding:
 class TestPort:
     def test_one_on_which_a_pass_receives_now(self, folders):
         port = free_port()
-        listener = Listener(real_tools("storescp"), settings(port), make_staging(folders, []))
+        listener = Listener(real_tools("storescp"), settings(port), make_staging(folders, [], Lock()))
         listener.start()
         try:
             found = only(check_receiving.port(settings(port), folders))

@@ -15,6 +15,7 @@ from scanner_mover.commands.move import make_pass
 from scanner_mover.config import Settings
 from scanner_mover.site.filing import Filed
 from scanner_mover.site.folders import DataFolders
+from scanner_mover.site.lock import Lock
 from scanner_mover.site.staging import Sorter, files_in, make_staging
 from scanner_mover.site.verdict import Origin, Reason
 from scanner_mover.transfer import closed
@@ -164,7 +165,7 @@ class TestWholeOrNot:
     def filed(self, settings: Settings, content: bytes, lengths: Iterable[int], origin: Origin) -> Filed:
         """What is filed of files that hold so many of the first bytes of CONTENT."""
         folders = DataFolders(settings.data_dir)
-        folder = make_staging(folders, [STUDY])
+        folder = make_staging(folders, [STUDY], Lock())
         for length in lengths:
             Path(folder, f"MR.X.{length}").write_bytes(content[:length])
         sorter = Sorter(real_tools("dcmdump"), settings, folders, [STUDY])

@@ -13,11 +13,13 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from scanner_mover import signals
 from scanner_mover.config import Settings
+from scanner_mover.dcmtk import processes
 from scanner_mover.errors import Ended, UnusableError
-from scanner_mover.scanner.receiver import Receiver, file_left_over
+from scanner_mover.scanner.left_over import file_left_over
+from scanner_mover.scanner.receiver import Receiver
 from scanner_mover.site.filing import Filed
 from scanner_mover.site.folders import DataFolders, staging_left
-from scanner_mover.site.staging import read_note
+from scanner_mover.site.staging import files_in, read_note
 from scanner_mover.site.verdict import Reason
 from tests.support.classes import store_any
 from tests.support.objects import mr_series
@@ -247,3 +249,31 @@ class TestLeftOver:
         wait_until(lambda: not place.receiver.running)
         assert subprocess.run(["pgrep", "-g", str(group), "-r", "RSD"], check=False, capture_output=True).stdout == b""
         assert not is_listening(place.port)
+
+    def test_a_pass_that_lives_keeps_its_storescp_and_what_it_receives(self, place):
+        """Another project shares `site`, and nothing else keeps the two apart."""
+        place.receiver.start()
+        (staging,) = staging_left(place.folders)
+        place.send(place.images(2))
+        group = processes.members(place.receiver._listener._child.group)
+        assert group and ".asked.json" not in processes.open_below([one.pid for one in group], staging)
+        assert place.left_over() == Filed()
+        assert place.receiver.running and is_listening(place.port) and place.here() == []
+        assert len(files_in(staging)) == 2 and read_note(staging).requested == {STUDY} and place.log == []
+        place.send(place.images(1, first=3))
+        assert place.receiver.end() == Filed({(STUDY, SERIES): 3})
+        assert staging_left(place.folders) == []
+
+    def test_beside_a_pass_that_lives_what_a_killed_one_left_is_ended_and_filed(self, place):
+        port, place.port = place.port, free_port()
+        place.settings = place.settings._replace(receive_port=place.port)
+        killed = place.another()
+        killed.start()
+        (left,) = staging_left(place.folders)
+        place.send(place.images(1))
+        killed._lock.release()  # as the kernel does after a kill -9: storescp has not inherited it
+        place.receiver.start()
+        assert place.left_over() == Filed({(STUDY, SERIES): 1})
+        assert not is_listening(place.port) and is_listening(port) and place.receiver.running
+        assert left not in staging_left(place.folders) and len(staging_left(place.folders)) == 1
+        killed.end()

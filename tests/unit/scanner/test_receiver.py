@@ -9,9 +9,11 @@ import pytest
 from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.errors import UnusableError
-from scanner_mover.scanner.receiver import Receiver, file_left_over
+from scanner_mover.scanner.left_over import file_left_over
+from scanner_mover.scanner.receiver import Receiver
 from scanner_mover.site.filing import Filed
 from scanner_mover.site.folders import DataFolders, staging_left
+from scanner_mover.site.lock import Lock
 from scanner_mover.site.staging import Note, make_staging, write_note
 from scanner_mover.site.verdict import Reason
 from tests.support.classes import private_object
@@ -75,7 +77,9 @@ class TestLeftOver:
     """What a pass that was killed left (R27)."""
 
     def leave(self, place, boot: str | None = None) -> Path:
-        staging = make_staging(place.folders, [STUDY])
+        lock = Lock()
+        staging = make_staging(place.folders, [STUDY], lock)
+        lock.release()
         write_note(staging, Note(boot or clock.now().boot, frozenset([STUDY])))
         return Path(staging)
 

@@ -1,9 +1,11 @@
 """What becomes of files that storescp wrote: filed, set aside, removed, or left where they are."""
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +22,12 @@ from scanner_mover.errors import UnusableError
 from scanner_mover.site import header
 from scanner_mover.site.filing import Filed, Kept, need_place
 from scanner_mover.site.folders import DataFolders, staging_left
+from scanner_mover.site.lock import Lock
 from scanner_mover.site.staging import (
     Note,
     Sorter,
     files_in,
+    hold,
     is_staging,
     make_staging,
     read_note,
@@ -49,7 +53,7 @@ class Place:
         self.raw, self.rejected = self.data / "site" / "raw", self.data / "site" / "rejected"
         self.raw.mkdir(parents=True)
         self.settings = Settings("ABCD", "config.json", str(self.data), "scanner", 104, "SCANNER", "MOVER", 4006)
-        self.staging = Path(make_staging(self.folders, [STUDY]))
+        self.staging = Path(make_staging(self.folders, [STUDY], Lock()))
         self._images = folder / "images"
 
     def images(self, number: int, *, study: str = STUDY, series: str = SERIES) -> list[Path]:
@@ -84,7 +88,7 @@ class TestFolder:
         assert place.staging.parent == place.data / "site"
         assert read_note(str(place.staging)) == Note(clock.now().boot, frozenset([STUDY]))
         assert staging_left(place.folders) == [str(place.staging)]
-        assert make_staging(place.folders, []) != str(place.staging)
+        assert make_staging(place.folders, [], Lock()) != str(place.staging)
         assert place.left() == []
 
     def test_it_is_on_the_file_system_of_raw(self, place, monkeypatch):
@@ -97,13 +101,45 @@ class TestFolder:
             return os.stat_result((*status[:2], status.st_dev + 1, *status[3:]))
 
         monkeypatch.setattr(os, "stat", other_disk)
-        assert Path(make_staging(place.folders, [])).parent == place.raw
+        assert Path(make_staging(place.folders, [], Lock())).parent == place.raw
+
+    def test_it_is_held_until_the_lock_is_released_and_by_one_only(self, place):
+        ours, theirs = Lock(), Lock()
+        staging = make_staging(place.folders, [STUDY], ours)
+        assert not hold(staging, theirs)
+        write_note(staging, Note("boot", frozenset([STUDY])))
+        assert not hold(staging, theirs)
+        ours.release()
+        assert hold(staging, theirs) and not hold(staging, ours)
+
+    def test_where_nothing_can_be_locked_it_is_made_all_the_same(self, place, monkeypatch):
+        def refuse(descriptor, operation):
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        staging = make_staging(place.folders, [STUDY], Lock())
+        assert hold(staging, Lock()) and read_note(staging).requested == {STUDY}
+
+    @pytest.mark.parametrize("when", ["it is judged", "it was removed"])
+    def test_one_that_another_pass_took_for_left_over_is_made_anew(self, place, monkeypatch, when):
+        real, made, other = tempfile.mkdtemp, [], Lock()
+
+        def make(**more):
+            made.append(real(**more))
+            if len(made) == 1:
+                assert hold(made[0], other)
+                if when == "it was removed":
+                    remove_staging(made[0])
+            return made[-1]
+
+        monkeypatch.setattr(tempfile, "mkdtemp", make)
+        assert [make_staging(place.folders, [STUDY], Lock())] == made[1:]
 
     def test_one_that_cannot_be_made(self, tmp_path):
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "site").touch()
         with pytest.raises(UnusableError, match="no folder to receive into can be made"):
-            make_staging(DataFolders(str(tmp_path / "data")), [])
+            make_staging(DataFolders(str(tmp_path / "data")), [], Lock())
 
     @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"boot": 1}', b"\xff", b"[" * 100_000, None])
     def test_a_note_that_cannot_be_read_says_nothing(self, place, content):
