@@ -136,9 +136,12 @@ class TestOthers:
 
     @staticmethod
     @contextlib.contextmanager
-    def receiving(scenario: Scenario, scanner: ScriptedScanner, images: int = 6) -> Iterator[Study]:
-        """A pass that has received half of the images; it goes on at the end of the block, and finishes the study."""
-        study = scenario.acquire(images)
+    def receiving(scenario: Scenario, scanner: ScriptedScanner, images: int = 6, *more: int) -> Iterator[Study]:
+        """A pass that has received half of the images of a study, which has other series with so many MORE.
+
+        It goes on at the end of the block, and finishes the study.
+        """
+        study = scenario.acquire(images, *more)
         scanner.script.hold_after = images // 2
         with scenario.site.moving() as passing:
             wait_until(lambda: scanner.is_held)
@@ -148,12 +151,11 @@ class TestOthers:
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
 
-    def test_two_associations_at_once(self, scenario: Scenario, scanner: ScriptedScanner, tmp_path: Path) -> None:
-        with self.receiving(scenario, scanner) as study:
-            more = mr_series(tmp_path / "more", study_instance_uid=study.uid, series_instance_uid=uid(), images=5)
-            store_any(more, scenario.site.receive_port, "MOVER")
-            # It is not in the scanner's list, but it belongs to the study and is whole.
-        assert all(scenario.filed(path).is_file() for path in more)
+    def test_two_associations_at_once(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
+        with self.receiving(scenario, scanner, 6, 2) as study:
+            _, other = study.series.values()
+            store_any(other, scenario.site.receive_port, "MOVER")
+        assert all(scenario.filed(path).is_file() for path in study.paths)
 
     def test_an_idle_stranger_holds_nobody_up(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         with socket.socket() as idle, self.receiving(scenario, scanner):
