@@ -76,12 +76,16 @@ def _progress(options: MoveOptions) -> AbstractContextManager[Progress]:
 
 
 def _show(options: MoveOptions, result: PassResult) -> None:
-    """What is new goes to standard error; on a terminal, and in a dry run, what still holds too."""
+    """What is new goes to standard error; on a terminal, and in a dry run, what still holds too.
+
+    Who names a study reads what is wrong with it, whatever a pass of cron has reported before.
+    """
     for change in result.new:
         say(change.text)
-    if options.dry_run or sys.stderr.isatty():
-        for line in result.standing:
-            say(line)
+    everything = options.dry_run or sys.stderr.isatty()
+    by_hand = result.again if options.studies else ()
+    for line in result.standing if everything else by_hand:
+        say(line)
     if result.report is None or result.raised is not None:
         return
     if options.json:

@@ -23,15 +23,16 @@ if TYPE_CHECKING:  # most passes have nothing to say, and to import what says it
 class PassResult(NamedTuple):
     """What came of a pass: its exit status, its report (None when it could not be made), and what is to be said.
 
-    `new` are the lines for standard error, `standing` those of faults that were reported before. `closed` are the
-    requests that were moved, `events` what programs of the site are to hear. `raised` is the signal or the error of
-    ours that ended it, for the caller to raise after that.
+    `new` are the lines for standard error, `standing` those of faults that were reported before, `again` those of them
+    that this pass met. `closed` are the requests that were moved, `events` what programs of the site are to hear.
+    `raised` is the signal or the error of ours that ended it, for the caller to raise after that.
     """
 
     exit_status: int
     report: PassReport | None
     new: "tuple[Change, ...]" = ()
     standing: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
     closed: tuple[ClosedRequest, ...] = ()
     events: "tuple[Event, ...]" = ()
     raised: BaseException | None = None
@@ -53,7 +54,7 @@ def end(frame: Frame, settings: Settings | None, work: Work, raised: BaseExcepti
     if lines is None:
         return PassResult(exit_status, work.report, raised=raised)
     closed = tuple(frame.closed)
-    return PassResult(exit_status, work.report, lines.new, lines.standing, closed, lines.events, raised)
+    return PassResult(exit_status, work.report, lines.new, lines.standing, lines.again, closed, lines.events, raised)
 
 
 def _lines(frame: Frame, settings: Settings | None, work: Work, raised: BaseException | None) -> "Lines | None":

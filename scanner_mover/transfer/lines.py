@@ -18,10 +18,14 @@ from scanner_mover.transfer.work import Work
 
 
 class Lines(NamedTuple):
-    """What is NEW, what still holds and was said before (STANDING), and the EVENTS for programs of the site."""
+    """What is NEW, what still holds and was said before (STANDING), what of that this pass met AGAIN, and the EVENTS.
+
+    The events are for programs of the site.
+    """
 
     new: tuple[Change, ...] = ()
     standing: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
 
 
@@ -35,11 +39,13 @@ def of_pass(frame: Frame, settings: Settings | None, work: Work, raised: BaseExc
     events = notify.events_of(frame.project, clock.iso(frame.started), frame.closed, changes)
     wanted = notify.wanted(settings, events) if settings is not None else ()
     said = {change.text for change in all_changes}
-    standing = (one.text for one in faults.from_json(frame.state.faults))
+    standing = [one for one in faults.from_json(frame.state.faults) if one.text not in said]
+    met = {(one.group, one.content) for one in frame.faults}
+    again = (one.text for one in standing if (one.group, one.content) in met)
     lines = [*changes, *closed]
     if frame.options.dry_run:
         lines = [one for one in lines if not one.ended]
-    return Lines(tuple(lines), tuple(text for text in standing if text not in said), tuple(wanted))
+    return Lines(tuple(lines), tuple(one.text for one in standing), tuple(again), tuple(wanted))
 
 
 def with_problem(lines: Lines, frame: Frame, problem: UnusableError) -> Lines:

@@ -95,6 +95,22 @@ class TestNeverArrives:
         scenario.a_pass("--study", study.uid, exit_status=5)
         assert len(scanner.moves) == 2, "it does not wait"
 
+    def test_R31_by_hand_a_fault_is_printed_also_when_it_was_reported_before(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        study, other = scenario.acquire(2), scenario.acquire(2)
+        scanner.script.never_sends = {sop(study.paths[0])}
+        scenario.a_pass()
+        for exit_status in (0, 0, 0, 5):
+            scenario.time_passes(LONG)
+            done = scenario.a_pass(exit_status=exit_status)
+        assert f"of study {study.uid} is stuck" in done.stderr
+        again = scenario.a_pass(exit_status=5)
+        assert again.stderr == "", "cron hears of it once"
+        by_hand = scenario.a_pass("--study", study.uid, exit_status=5)
+        assert by_hand.stderr == done.stderr
+        assert scenario.site.move("--study", other.uid).stderr == "", "nothing is wrong with this one"
+
     def test_R31_attempts_by_hand_count_and_nothing_recovers_by_waiting(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:

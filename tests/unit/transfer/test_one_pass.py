@@ -203,6 +203,12 @@ def test_of_many_faults_standard_error_gets_some_and_the_log_all(passes):
     assert passes.run(finding(*causes, work=work)).new == ()
 
 
+def test_what_this_pass_met_again_is_told_apart_from_what_only_still_holds(passes):
+    passes.run(finding(OFF, cut_short(STUDY, "cut")))
+    result = passes.run(finding(cut_short(STUDY, "cut")), studies=(STUDY,))
+    assert (result.new, len(result.standing), result.again) == ((), 2, ("cut",))
+
+
 def test_a_state_that_cannot_be_written_is_said_in_each_pass_once(passes):
     passes.site.state_file.mkdir(parents=True)
     for _ in range(2):
