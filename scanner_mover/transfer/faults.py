@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # the rules cost time, and a pass with nothing to do needs no
 
 # What concerns every association with the scanner; the others are about one service (C-FIND, C-MOVE).
 _OF_ASSOCIATION = NO_CONNECTION | {Kind.BUSY, Kind.REJECTED, Kind.INSECURE, Kind.UNSUPPORTED}
+# What ends an association whatever was asked in it.
+_BREAKS_OFF = {Kind.INTERRUPTED, Kind.STALLED}
 SCANNER = "scanner"
 FIND = f"{SCANNER} {Service.FIND.value}"
 MOVE = f"{SCANNER} {Service.MOVE.value}"
@@ -117,12 +119,14 @@ def _group_of(failure: Failure) -> str:
 
 def _content_of(failure: Failure) -> str:
     """What FAILURE is. At which level a C-MOVE fails changes from one attempt to the next (R30), and says nothing; nor
-    do the classes that are named, of one series these, of another those.
+    does the level at which an association breaks off, nor the classes that are named, of one series these, of another
+    those.
     """
     service, level, title, _ = failure.detail
     if failure.kind in NO_CONNECTION:
         return failure.kind.name
-    names = (level if service is not Service.MOVE else None, title)
+    says_nothing = service is Service.MOVE or failure.kind in _BREAKS_OFF
+    names = (None if says_nothing else level, title)
     return " ".join((failure.kind.name, *(one.value for one in names if one is not None)))
 
 
@@ -213,7 +217,8 @@ def _now(
         if key not in known:
             text = line_of(new, settings)
             known[key] = Reported(*key, text, since.get(new.group, now), new.of_scanner)
-            changes.append(Change(text, ended=False))
+            if Change(text, ended=False) not in changes:
+                changes.append(Change(text, ended=False))
         current[key] = known[key]
     return current, changes
 

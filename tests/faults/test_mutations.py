@@ -69,7 +69,9 @@ def check(scenario: Scenario, done: "CompletedProcess[str]") -> None:
     scenario.entries[0].count()
     assert done.returncode in STATUSES, done
     assert "Traceback" not in done.stderr + scenario.site.log(), (done.stderr, scenario.site.log()[-3000:])
-    assert len(done.stderr.splitlines()) <= MOST_LINES, done
+    lines = done.stderr.splitlines()
+    assert len(lines) <= MOST_LINES, done
+    assert len(set(lines)) == len(lines), "no line twice"
     invariants.assert_no_patient(done.stderr)
     invariants.check_no_patient(scenario.site)
     invariants.check_places(scenario.site)

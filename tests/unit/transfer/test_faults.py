@@ -118,9 +118,24 @@ def test_R30_a_C_MOVE_that_fails_at_another_level_is_the_same_fault(passes, leve
     assert passes.tell(Failure(Kind.REFUSED, "no").about(Service.MOVE, level)) == []
 
 
-def test_a_C_FIND_that_fails_at_another_level_is_another_fault(passes):
-    passes.tell(FIND_BROKEN)
-    assert len(passes.tell(Failure(Kind.INTERRUPTED, "no").about(Service.FIND, Level.SERIES))) == 1
+@pytest.mark.parametrize("kind", [Kind.INTERRUPTED, Kind.STALLED])
+def test_an_association_that_breaks_off_at_two_levels_is_one_fault(passes, kind):
+    """The level says nothing of the network: two lines of one text help nobody."""
+    failures = [Failure(kind, "broke off").about(Service.FIND, level) for level in (Level.SERIES, Level.IMAGE)]
+    assert len(passes.tell(*failures)) == 1
+    assert passes.tell(failures[1]) == []
+    assert len(passes.tell()) == 1
+
+
+def test_a_C_FIND_that_is_refused_at_another_level_is_another_fault(passes):
+    passes.tell(Failure(Kind.REFUSED, "no").about(Service.FIND, Level.IMAGE))
+    assert len(passes.tell(Failure(Kind.REFUSED, "no").about(Service.FIND, Level.SERIES))) == 1
+
+
+def test_two_faults_of_one_line_in_one_pass_are_one_line(passes):
+    levels = (Level.SERIES, Level.IMAGE)
+    assert len(passes.tell(*(Failure(Kind.REFUSED, "no").about(Service.FIND, level) for level in levels))) == 1
+    assert len(passes.reported) == 2
 
 
 def test_which_title_is_rejected_makes_another_fault(passes):
