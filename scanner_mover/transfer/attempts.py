@@ -98,7 +98,7 @@ class Attempts:
 
     def take(self, set_aside: Iterable[SetAside], kept: Iterable[Kept]) -> None:
         """Report what could not be filed: damaged images, and images that could not be moved."""
-        text = set_aside_text(set_aside, new=True, rejected=self.job.folders.rejected)
+        text = set_aside_text(set_aside, self.job.study_instance_uids, new=True, rejected=self.job.folders.rejected)
         if text is not None:
             self.findings.faults.append(_set_aside(text))
         for one in kept:
@@ -145,7 +145,7 @@ class Attempts:
         series = study.series[uid]
         here = images_in(job.folders.series(study.uid, uid))
         new = len(here.names) > len(series.here.names)
-        text = set_aside_text(sent.set_aside, new=new, rejected=job.folders.rejected)
+        text = set_aside_text(sent.set_aside, job.study_instance_uids, new=new, rejected=job.folders.rejected)
         if memory.attempt is not None and sent.moves and self.findings.sick is not None:
             self.findings.sick = None if new else Sickness(self.findings.sick.fruitless + 1, memory.attempt.at)
         if text is not None:

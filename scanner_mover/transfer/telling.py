@@ -1,8 +1,9 @@
 """What a pass tells of a study: its counts in the log, what the scanner failed at, and what is stuck (R17, R31)."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from scanner_mover.dicom import is_uid
 from scanner_mover.failures import Failure
 from scanner_mover.rules.records import STUCK_ATTEMPTS
 from scanner_mover.rules.reporting import Stuck
@@ -59,12 +60,14 @@ def report_stuck(job: Job, findings: Findings, study: Study) -> None:
         findings.faults.append(fault(stuck))
 
 
-def set_aside_text(set_aside: Iterable[SetAside], *, new: bool, rejected: str) -> str | None:
+def set_aside_text(
+    set_aside: Iterable[SetAside], requested: Collection[str], *, new: bool, rejected: str
+) -> str | None:
     """What is wrong with what came and was SET_ASIDE in the folder REJECTED; None for what strangers sent.
 
-    NEW: something else was filed.
+    A damaged file whose beginning names a study that is not REQUESTED is a stranger's. NEW: something else was filed.
     """
-    reasons = {one.reason for one in set_aside}
+    reasons = {_reason(one, requested) for one in set_aside}
     if reasons & DAMAGE:
         return f"images that came are not whole and were set aside in {rejected}"
     for reason, tells, name in (
@@ -74,3 +77,10 @@ def set_aside_text(set_aside: Iterable[SetAside], *, new: bool, rejected: str) -
         if reason in reasons and tells:
             return f"images that came carry another {name} than the scanner told and were set aside in {rejected}"
     return None
+
+
+def _reason(one: SetAside, requested: Collection[str]) -> Reason:
+    """Why ONE was set aside, as far as it concerns what was REQUESTED."""
+    study = one.study_instance_uid
+    is_strangers = study is not None and is_uid(study) and study not in requested
+    return Reason.NOT_REQUESTED if one.reason in DAMAGE and is_strangers else one.reason

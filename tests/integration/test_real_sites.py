@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from tests.integration.scenario import Scenario, Study
@@ -234,6 +235,19 @@ class TestNeverArrives:
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
         assert not (scenario.site.data / "site" / "rejected").exists()
+
+    def test_R31_a_damaged_image_of_a_stranger_is_no_damage_of_what_was_asked_for(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        study, stranger = scenario.acquire(2), scenario.acquire(1, request=False, mpps=False)
+        image = pydicom.dcmread(stranger.paths[0])
+        del image.PixelData
+        image.save_as(stranger.paths[0])
+        scanner.script.sends = lambda paths: [*paths, *stranger.paths]
+        scenario.a_pass()
+        assert scenario.where(study) == "finished-scans"
+        (path,) = (scenario.site.data / "site" / "rejected").iterdir()
+        assert scenario.said(f"set aside {path}: it is an image without pixel data"), "the log says it all the same"
 
     def test_R29_a_signal_counts_nothing(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         study = scenario.acquire(2)

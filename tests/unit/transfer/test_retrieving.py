@@ -19,7 +19,7 @@ from scanner_mover.scanner.inventory import ImageAnswer
 from scanner_mover.scanner.retrieve import NothingRetrievableError, Sent
 from scanner_mover.site.filing import Kept, SetAside
 from scanner_mover.site.images import Images
-from scanner_mover.site.verdict import Reason
+from scanner_mover.site.verdict import DAMAGE, Reason
 from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.job import Findings
 from scanner_mover.transfer.retrieving import Retrieving, are_being_rewritten
@@ -292,6 +292,27 @@ def test_R29_what_was_set_aside_is_told_unless_strangers_sent_it(made, reason, s
     one = made()
     one.console.sends = sends
     one.console.set_aside = [SetAside("path", reason, "its words", None, None, None)]
+    one.run()
+    texts = [fault.cause.text for fault in one.findings.faults]
+    assert [words in text for text in texts] == ([] if words is None else [True])
+
+
+@pytest.mark.parametrize(
+    ("study", "sends", "words"),
+    [
+        (STUDY, (), "are not whole"),
+        (STUDY, uids(2), "are not whole"),
+        (None, uids(2), "are not whole"),
+        ("no uid", uids(2), "are not whole"),
+        ("1.2.3", uids(2), None),
+        ("1.2.3", (), "another StudyInstanceUID"),
+    ],
+)
+@pytest.mark.parametrize("reason", sorted(DAMAGE, key=lambda one: one.name))
+def test_R31_damaged_files_of_strangers_are_no_damage_of_what_was_asked_for(made, reason, study, sends, words):
+    one = made()
+    one.console.sends = sends
+    one.console.set_aside = [SetAside("path", reason, "its words", study, None, None)]
     one.run()
     texts = [fault.cause.text for fault in one.findings.faults]
     assert [words in text for text in texts] == ([] if words is None else [True])
