@@ -1,4 +1,4 @@
-"""When an incomplete series is asked for, how, and in which order (R18, R29, R30).
+"""When an incomplete series is asked for, and how (R18, R29, R30).
 
 The waits of R29, after n attempts in a row that brought nothing:
 
@@ -12,21 +12,18 @@ Something new here resets n. Another number or list from the scanner allows one 
 """
 
 import enum
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, StudyMemory
+from scanner_mover.rules.records import Attempt, Listing, SeriesMemory
 from scanner_mover.rules.series import are_named_by_uid
 
 # R29: so many series in a row that brought nothing at all, and the scanner as a whole is failing.
 SICK_SERIES = 3
 # A scanner that stalls so often in a row is not asked for more in this pass.
 MOST_STALLS = 2
-# A study with a thousand series does not keep the others waiting for hours.
-TURN_SECONDS = 600.0
 
 _SHORTEST_LONG_PAUSE_SECONDS = 60.0
 
@@ -39,8 +36,6 @@ _NOTHING_ELSE_IN_THIS_PASS = {
     Kind.UNSUPPORTED,
     Kind.UNKNOWN_DESTINATION,
 }
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -284,26 +279,3 @@ def limits_after(limits: PassLimits, failure: Failure | None) -> PassLimits:
     over = ends_the_pass(failure) or stalls >= MOST_STALLS
     retries = 0 if is_worth_another_try(failure) else limits.retries
     return PassLimits(retries, stalls, failure if over else None)
-
-
-def in_order_of_turn(requests: Sequence[T], uid_of: Callable[[T], str], memory: Mapping[str, StudyMemory]) -> list[T]:
-    """REQUESTS, oldest first as given, but those whose attempt failed last, the longest ago first.
-
-    A failing study does not keep the others waiting, and no failing one another.
-    """
-
-    def failed_at(request: T) -> float:
-        known = memory.get(uid_of(request))
-        return (known.failed_at or 0.0) if known is not None else 0.0
-
-    return sorted(requests, key=failed_at)
-
-
-def series_in_order(uids: Iterable[str], memory: Mapping[str, SeriesMemory]) -> list[str]:
-    """The series of a study as the scanner tells them, but those whose last attempt failed at the end."""
-    return sorted(uids, key=lambda uid: uid in memory and memory[uid].error is not None)
-
-
-def has_had_its_turn(seconds: float, others: int) -> bool:
-    """Whether a study that is retrieved for SECONDS lets the OTHERS that wait go first (R25)."""
-    return others > 0 and seconds >= TURN_SECONDS

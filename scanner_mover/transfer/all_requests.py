@@ -14,8 +14,7 @@ from scanner_mover.dcmtk.tool import Toolbox, find_tools
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import NO_CONNECTION
 from scanner_mover.moment import Moment
-from scanner_mover.rules import asking
-from scanner_mover.rules import retrieving as rules
+from scanner_mover.rules import asking, turns
 from scanner_mover.rules.closing import Outcome, shown_end, shown_status
 from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
 from scanner_mover.rules.retrieving import PassLimits
@@ -97,7 +96,7 @@ class _Requests:
         memory = self.findings.memory
         health.judge_the_silent(self.job, self.findings)
         health.note_sickness(self.findings)
-        for request in rules.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory):
+        for request in turns.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory):
             sent, arrived = self.findings.moves_sent, self.findings.images_received
             self.findings.reports.append(self._one(request, images))
             if self.findings.images_received > arrived:

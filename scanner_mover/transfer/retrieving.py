@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from scanner_mover import clock
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
+from scanner_mover.rules import turns
 from scanner_mover.rules.retrieving import How, NotNow
 from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.job import Findings, Job
@@ -24,7 +25,7 @@ class Retrieving:
     def study(self, study: Study) -> None:
         """Retrieve what is missing of STUDY and may be asked for now, and count it again."""
         began: float | None = None
-        for uid in rules.series_in_order(study.series, study.memory.series):
+        for uid in turns.series_in_order(study.series, study.memory.series):
             series = self.attempts.judged(study, study.series[uid])
             say_count(self.job, study, series)
             if series.count.complete or not series.wanted or not series.is_told:
@@ -36,7 +37,7 @@ class Retrieving:
             if began is None:
                 began = time.monotonic()
             others = len(self.job.requests) - 1
-            if rules.has_had_its_turn(time.monotonic() - began, others):
+            if turns.has_had_its_turn(time.monotonic() - began, others):
                 self.job.log(f"{study.uid}/{uid}, left to the next pass: other studies wait")
                 continue
             self._retrieve(study, series)

@@ -4,7 +4,7 @@ import pytest
 
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.commands.move import make_pass
-from scanner_mover.rules import retrieving
+from scanner_mover.rules import turns
 from tests.integration.scenario import Scenario
 from tests.support.scripted import ScriptedScanner
 
@@ -19,7 +19,7 @@ def a_pass(scenario: Scenario, monkeypatch: pytest.MonkeyPatch):  # type: ignore
     """A pass in this process, in which a turn lasts as long as one C-MOVE."""
     for name, value in scenario.site.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(retrieving, "TURN_SECONDS", 0.1)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.1)
     return lambda: make_pass(MoveOptions(receive=True), "scanner-mover")
 
 

@@ -7,7 +7,7 @@ import pytest
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
 from scanner_mover.rules import asking
-from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory, StudyMemory
+from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory
 from scanner_mover.rules.retrieving import (
     How,
     NotNow,
@@ -18,15 +18,12 @@ from scanner_mover.rules.retrieving import (
     basis,
     due_in,
     ends_the_pass,
-    has_had_its_turn,
     how,
-    in_order_of_turn,
     is_worth_another_try,
     judge,
     limits_after,
     needs_list,
     pause_seconds,
-    series_in_order,
     sick_pause,
     sickness,
     why_not_now,
@@ -296,21 +293,6 @@ def test_R29_two_stalls_in_a_row_end_the_retrieving_of_a_pass():
 
 
 # R25: the order
-
-
-def test_R25_a_failing_study_comes_last_and_no_failing_one_keeps_another_waiting():
-    memory = {"2": StudyMemory(failed_at=20.0), "3": StudyMemory(failed_at=10.0), "4": StudyMemory()}
-    assert in_order_of_turn(["1", "2", "3", "4"], str, memory) == ["1", "4", "3", "2"]
-
-
-def test_R25_a_failing_series_comes_last():
-    memory = {"1": SeriesMemory(error="failed"), "2": SeriesMemory()}
-    assert series_in_order(["1", "2", "3"], memory) == ["2", "3", "1"]
-
-
-@pytest.mark.parametrize(("seconds", "others", "had"), [(599, 3, False), (600, 3, True), (600, 0, False)])
-def test_R25_a_study_lets_others_go_first_after_ten_minutes(seconds, others, had):
-    assert has_had_its_turn(seconds, others) is had
 
 
 # R44
