@@ -5,9 +5,9 @@ which reads a command line without typer: to import typer takes longer than a pa
 """
 
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
 
 from scanner_mover.options import Kind, Option, read
+from scanner_mover.record import Annotated, Record
 
 Project = Annotated[
     str | None,
@@ -29,7 +29,7 @@ ServerDir = Annotated[
 ]
 
 
-class MoveOptions(NamedTuple):
+class MoveOptions(Record):
     """The options of `move`; None where the command line says nothing. Times are in seconds."""
 
     project: Project = None
@@ -77,7 +77,7 @@ class MoveOptions(NamedTuple):
     ] = None
 
 
-class StatusOptions(NamedTuple):
+class StatusOptions(Record):
     """The options of `status`; None where the command line says nothing. Times are in seconds."""
 
     project: Project = None

@@ -1,10 +1,10 @@
 """The options of `find`, `init` and `demo`, which people call: typer reads them. `arguments` has the others."""
 
 import enum
-from typing import Annotated, NamedTuple
 
 from scanner_mover.arguments import Config, Project
 from scanner_mover.options import Kind, Option
+from scanner_mover.record import Annotated, Record
 
 
 class Level(enum.StrEnum):
@@ -14,7 +14,7 @@ class Level(enum.StrEnum):
     SERIES = "series"
 
 
-class FindOptions(NamedTuple):
+class FindOptions(Record):
     """The options of `find`; empty where the command line says nothing."""
 
     project: Project = None
@@ -59,7 +59,7 @@ class FindOptions(NamedTuple):
     all: Annotated[bool, Option(("--all",), Kind.FLAG, "With --request: every study that the scanner has.")] = False
 
 
-class InitOptions(NamedTuple):
+class InitOptions(Record):
     """The options of `init`; None where the command line says nothing."""
 
     config: Config = None
@@ -105,7 +105,7 @@ class InitOptions(NamedTuple):
     ] = None
 
 
-class DemoOptions(NamedTuple):
+class DemoOptions(Record):
     """The options of `demo`."""
 
     keep: Annotated[

@@ -3,16 +3,21 @@
 A plain module without dataclasses: every pass reads the configuration, also one that has nothing to do.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
-from typing import Any, NamedTuple
 
 from scanner_mover import config_values as values
 from scanner_mover.config_values import Place
 from scanner_mover.config_values import Tls as Tls
 from scanner_mover.errors import ConfigurationError, UnknownProjectError, UsageError, reason
 from scanner_mover.files import read_regular
+from scanner_mover.record import TYPE_CHECKING, Record
+
+if TYPE_CHECKING:
+    from typing import Any
 
 DEFAULT_FILE = "/data/config/config.json"
 DEFAULT_PROJECT = "ABCD"
@@ -26,7 +31,7 @@ _PROJECTS_SHOWN = 10
 _ALIKE = 0.85
 
 
-class Settings(NamedTuple):
+class Settings(Record):
     """What one pass needs to know; times are in seconds, sizes in bytes."""
 
     project: str

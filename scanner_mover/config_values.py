@@ -3,14 +3,19 @@
 Blanks and line breaks around a value mean nothing (R43). A plain module: every pass reads the configuration.
 """
 
+from __future__ import annotations
+
 import math
 import os
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
 
 from scanner_mover.errors import ConfigurationError
 from scanner_mover.files import absolute
+from scanner_mover.record import TYPE_CHECKING, Record
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _BLANKS = " \t\r\n\f\v"
 # DCMTK's tools take a word that begins with `-` for an option and one that begins with `@` for a file of options.
@@ -21,7 +26,7 @@ _CODE_STRING = r"[A-Z0-9 _]{1,16}"
 _PROFILES = ("bcp195", "bcp195-nd", "bcp195-ex", "8996", "8996-mod")
 
 
-class Tls(NamedTuple):
+class Tls(Record):
     """TLS to the scanner: absolute paths of files in PEM format, and DCMTK's security profile (None: its default).
 
     `place` is the file and the key that it comes from, for the one line of an error.
@@ -34,7 +39,7 @@ class Tls(NamedTuple):
     profile: str | None = None
 
 
-class Place(NamedTuple):
+class Place(Record):
     """Where in which file a key stands, for the one line of an error."""
 
     file: str

@@ -3,14 +3,19 @@
 A plain module: every pass reads its configuration, its switch and its state through it.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
-from typing import BinaryIO
 
 from scanner_mover.errors import UnusableError
+from scanner_mover.record import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 # A UID of at least three groups with other word characters around it: `MPPS.1.2.3`, `1.2.3.dcm`.
 # Compiled when it is first needed: a pass with nothing to do has no time for it.

@@ -1,9 +1,9 @@
 """A reading of the monotonic clock, for rules that compare two of them. A plain module."""
 
-from typing import NamedTuple
+from scanner_mover.record import Record
 
 
-class Moment(NamedTuple):
+class Moment(Record):
     """A reading of the monotonic clock: which boot it counts from, and the seconds since."""
 
     boot: str

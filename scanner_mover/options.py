@@ -1,9 +1,15 @@
 """What an option of the command line is, and how words are read as options without typer. A plain module."""
 
+from __future__ import annotations
+
 import enum
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+
+from scanner_mover.record import TYPE_CHECKING, Record
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # Compiled when it is needed, as all patterns of plain modules: a pass with nothing to do has no time for it.
 _NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
@@ -28,7 +34,7 @@ class Kind(enum.Enum):
     SWITCH = enum.auto()  # on, off, or not said
 
 
-class Option(NamedTuple):
+class Option(Record):
     """One option: its NAMES (of a switch the one that turns it on and the one that turns it off) and its help.
 
     `default` is what counts when nothing is given, where the record's own default does not say it.

@@ -1,15 +1,14 @@
 """Every subcommand with its help, an example, and its exit statuses: for `--help` and for the man page."""
 
-from typing import NamedTuple
-
 from scanner_mover.arguments import MoveOptions, StatusOptions
 from scanner_mover.arguments_by_hand import DemoOptions, FindOptions, InitOptions
 from scanner_mover.errors import ExitStatus
+from scanner_mover.record import Record
 
 Options = MoveOptions | FindOptions | StatusOptions | InitOptions | DemoOptions
 
 
-class Subcommand(NamedTuple):
+class Subcommand(Record):
     """A subcommand: its name, the record of its options, its help, and its exit statuses with their meaning."""
 
     name: str

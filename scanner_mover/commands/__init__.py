@@ -2,12 +2,12 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from scanner_mover import config
 from scanner_mover.arguments import MoveOptions, StatusOptions
 from scanner_mover.commands.error_handler import command
 from scanner_mover.display.output import limit_waiting
+from scanner_mover.record import TYPE_CHECKING
 from scanner_mover.site.folders import ServerFolders, find_server_dir
 
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ Output can fail at any time: a disk is full, a reader goes away, a stream is clo
 the rest of the program notices nothing, and `finish` says so at the end.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import json
@@ -11,11 +13,14 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
 
 from scanner_mover.display.stream import Stream
 from scanner_mover.errors import ExitStatus, UnusableError, reason, worst
+from scanner_mover.record import TYPE_CHECKING
 from scanner_mover.text import printable
+
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 # For how long a pass, which holds the lock, waits for who reads what it prints.
 _LONGEST_WAIT_OF_A_PASS_SECONDS = 30

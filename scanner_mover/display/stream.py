@@ -1,9 +1,14 @@
 """Standard output or error as a stream that never raises, and that can stop waiting for its reader. A plain module."""
 
+from __future__ import annotations
+
 import io
-from typing import Any
 
 from scanner_mover.errors import reason
+from scanner_mover.record import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _NEW_LINE = 0x0A
 # So many bytes a pipe takes without waiting once it is writable at all (pipe(7)).

@@ -3,15 +3,20 @@
 A plain module: every pass makes its folders and writes its state.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from scanner_mover.errors import UnusableError, reason
+from scanner_mover.record import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def make_folder(path: str) -> None:

@@ -9,11 +9,11 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.files import read_regular, shown, shown_folder
+from scanner_mover.record import Record
 from scanner_mover.site.disk import make_folder, opened_folder
 
 #: The content of a request whose study has no MPPS file (R32).
@@ -24,7 +24,7 @@ _MOST_LEVELS = 100
 _PART = r"\.[0-9.]+\.[0-9a-f]{16}\.part"
 
 
-class Request(NamedTuple):
+class Request(Record):
     """The files that ask for one study, oldest first; `modified` is the newest one's time in seconds of the epoch.
 
     `top` is the `active-scans` that they lie below. `ids` are the device and inode of each: which file it is. With
@@ -40,7 +40,7 @@ class Request(NamedTuple):
     ids: tuple[tuple[int, int], ...] = ()
 
 
-class ActiveScans(NamedTuple):
+class ActiveScans(Record):
     """What lies in `active-scans`: requests, oldest first; files whose names are no UID; a line for each folder that
     cannot be read.
     """
@@ -50,7 +50,7 @@ class ActiveScans(NamedTuple):
     unreadable: list[str]
 
 
-class _Found(NamedTuple):
+class _Found(Record):
     modified: float
     path: str
     id: tuple[int, int]

@@ -5,23 +5,28 @@ read by all. This module reads and writes it and knows what every pass needs; wh
 `transfer.history`. A plain module: every pass reads and writes the state.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
 
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.files import read_regular
+from scanner_mover.record import TYPE_CHECKING, Record
 from scanner_mover.site.disk import write_json
 from scanner_mover.site.folders import ServerFolders
+
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = 2
 _MOST_BYTES = 64 << 20
 _LARGEST = 2**53
 
 
-class Counters(NamedTuple):
+class Counters(Record):
     """What is counted since the state file was made: for metrics."""
 
     failed_pulls: int = 0

@@ -5,11 +5,11 @@ whatever a job prints.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
 
 from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.errors import Ended, ExitStatus, UnusableError, worst
+from scanner_mover.record import TYPE_CHECKING, Record
 from scanner_mover.transfer.frame import Frame
 from scanner_mover.transfer.report import ClosedRequest, PassReport
 from scanner_mover.transfer.work import Work
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # most passes have nothing to say, and to import what says it
     from scanner_mover.transfer.lines import Lines
 
 
-class PassResult(NamedTuple):
+class PassResult(Record):
     """What came of a pass: its exit status, its report (None when it could not be made), and what is to be said.
 
     `new` are the lines for standard error, `standing` those of faults that were reported before, `again` those of them

@@ -8,13 +8,13 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple
 
 from scanner_mover import config
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import LockHeldError, ScannerMoverError, UnusableError, UsageError
+from scanner_mover.record import TYPE_CHECKING, Record
 from scanner_mover.scanner.progress import Progress
 from scanner_mover.site import state
 from scanner_mover.site.disk import make_folder
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from scanner_mover.transfer.faults import Fault
 
 
-class View(NamedTuple):
+class View(Record):
     """What shows a pass while it goes on.
 
     `echo` gets each message of the log, `progress` makes what shows the retrieving, `log_opened` gets the log.
@@ -39,7 +39,7 @@ class View(NamedTuple):
     log_opened: Callable[[Log], None] = lambda log: None
 
 
-class Place(NamedTuple):
+class Place(Record):
     """The project of a pass and its folders."""
 
     project: str

@@ -1,16 +1,18 @@
 """Where everything stands, from the folders, the state file and the ledger: no scanner is asked, no lock is taken."""
 
+from __future__ import annotations
+
 import contextlib
 import datetime
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.errors import UnusableError
+from scanner_mover.record import TYPE_CHECKING, Record
 from scanner_mover.rules.closing import Outcome, Procedure, WaitsFor
 from scanner_mover.rules.records import StudyMemory
 from scanner_mover.rules.series import is_wanted
@@ -23,6 +25,9 @@ from scanner_mover.site.state import State
 from scanner_mover.transfer.history import study_from_json
 from scanner_mover.transfer.report import SeriesReport, StudyReport
 
+if TYPE_CHECKING:
+    from typing import Any
+
 _FAILED_SHOWN_SECONDS = 7 * 86400.0
 # A state file may hold anything: what is no word of the contract is none here.
 _WORDS = {one.value for one in WaitsFor}
@@ -30,14 +35,14 @@ _OUTCOMES = {one.value for one in Outcome}
 _PROCEDURES = {one.value for one in Procedure}
 
 
-class Closed(NamedTuple):
+class Closed(Record):
     """How many requests a folder of closed ones holds, and how many of them were closed today."""
 
     in_all: int
     today: int
 
 
-class Waiting(NamedTuple):
+class Waiting(Record):
     """What a request waits for: the word of the contract, words for people, and the time of the next try.
 
     `next_try` is in seconds of the epoch, None when there is none. `stuck` are the UIDs of the series of which several
@@ -50,7 +55,7 @@ class Waiting(NamedTuple):
     stuck: tuple[str, ...] = ()
 
 
-class RequestStatus(NamedTuple):
+class RequestStatus(Record):
     """One request: as in the report of the last pass, its time and age in seconds, what happened last and when."""
 
     report: StudyReport
@@ -77,7 +82,7 @@ class RequestStatus(NamedTuple):
         }
 
 
-class FailedRequest(NamedTuple):
+class FailedRequest(Record):
     """A request that failed in the last 7 days (R38), in seconds of the epoch; no reason: we did not close it."""
 
     study_instance_uid: str
@@ -89,7 +94,7 @@ class FailedRequest(NamedTuple):
         return {"study": self.study_instance_uid, "failed_at": clock.iso(self.failed_at), "reason": self.reason}
 
 
-class Overview(NamedTuple):
+class Overview(Record):
     """Where one project stands.
 
     `running` is None where the kernel's list of locks cannot tell. `last_pass_at` is in seconds of the epoch.

@@ -3,10 +3,15 @@
 A plain module: with `--json` also the pass that has nothing to do prints its object.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from scanner_mover.record import TYPE_CHECKING, Record
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
-class SeriesReport(NamedTuple):
+class SeriesReport(Record):
     """One series after a pass; `expected` is None when the scanner gives no number."""
 
     series_instance_uid: str
@@ -28,7 +33,7 @@ class SeriesReport(NamedTuple):
         }
 
 
-class ClosedRequest(NamedTuple):
+class ClosedRequest(Record):
     """A request that was moved to finished-scans or failed-scans; `reason` says why it failed, or what it lacks (R36).
 
     `series` are its SeriesReports; `raw` is the folder that its images are in.
@@ -41,7 +46,7 @@ class ClosedRequest(NamedTuple):
     raw: str
 
 
-class StudyReport(NamedTuple):
+class StudyReport(Record):
     """One study after a pass: `outcome` and `procedure` are the words of the contract."""
 
     study_instance_uid: str
@@ -61,7 +66,7 @@ class StudyReport(NamedTuple):
         }
 
 
-class PassReport(NamedTuple):
+class PassReport(Record):
     """One pass; `started` is ISO 8601 with offset, `seconds` how long it took."""
 
     project: str

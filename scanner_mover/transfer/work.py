@@ -7,11 +7,11 @@ A plain module: until there is work to do, nothing is imported that costs time. 
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 from scanner_mover import clock, signals
 from scanner_mover.config import Settings
 from scanner_mover.errors import UnusableError, reason
+from scanner_mover.record import TYPE_CHECKING, Record
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on, staging_left
 from scanner_mover.site.requests import Request, left_alone, scan
 from scanner_mover.transfer.frame import Frame
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scanner_mover.transfer.job import Findings
 
 
-class Work(NamedTuple):
+class Work(Record):
     """What the work of a pass came to; `report` is None when it was cut short.
 
     `untested` are the groups of faults that it could not test, `requested` the studies that were asked for.
