@@ -1,12 +1,12 @@
 """Whether a procedure has ended, and whether a request is closed or has failed (R14, R19 to R24, R32, R35, R40)."""
 
 import datetime
-import enum
 import re
 from collections.abc import Collection, Iterable, Sequence
 
 from scanner_mover.moment import Moment
 from scanner_mover.rules.series import Count
+from scanner_mover.rules.words import Procedure, WaitsFor
 
 # R24: a clock that jumps fails nothing.
 OVER_AGE_TWICE_SECONDS = 60.0
@@ -19,35 +19,6 @@ _ENDED = {"COMPLETED", "DISCONTINUED"}
 IN_PROGRESS = "IN PROGRESS"
 # (0040,0251), VR TM: DICOM PS3.5 section 6.2; an older form has colons.
 _TIME = re.compile(r"[0-9:]{2,8}(?:\.[0-9]{1,6})?")
-
-
-class Procedure(enum.Enum):
-    """The state of a study's procedure, by the MPPS files that are here (R20, R21)."""
-
-    ENDED = "ended"
-    IN_PROGRESS = "in progress"
-    UNKNOWN = "unknown"
-
-
-class Outcome(enum.Enum):
-    """What a pass did with a request."""
-
-    FINISHED = "finished"
-    FAILED = "failed"
-    WAITING = "waiting"
-    ERROR = "error"
-
-
-class WaitsFor(enum.Enum):
-    """What a request waits for; the words are those of `status --json`."""
-
-    RETRIEVE = "retrieve"
-    QUIET = "quiet"
-    PROCEDURE = "procedure"
-    MPPS = "mpps"
-    IMAGES = "images"
-    SCANNER = "scanner"
-    NOTHING = "nothing"
 
 
 def step_has_ended(status: str | None, end_time: str | None, *, readable: bool = True) -> bool:

@@ -153,3 +153,11 @@ class StudyMemory:
     waits_text: str = ""
     next_try: float | None = None
     series: Mapping[str, SeriesMemory] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sickness:
+    """The scanner sends nothing at all: after how many attempts in a row, and when the last one ended (R29)."""
+
+    fruitless: int
+    last: Moment

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import Attempt, Listing, SeriesMemory
+from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, Sickness
 from scanner_mover.rules.series import are_named_by_uid
 
 # R29: so many series in a row that brought nothing at all, and the scanner as a whole is failing.
@@ -60,14 +60,6 @@ class NotNow(enum.Enum):
     PAUSE = "attempts brought nothing"
     NO_IMAGES = "the scanner lists no image of it"
     SCANNER_FAILING = "the scanner sends nothing at all"
-
-
-@dataclass(frozen=True)
-class Sickness:
-    """The scanner sends nothing at all: after how many attempts in a row, and when the last one ended (R29)."""
-
-    fruitless: int
-    last: Moment
 
 
 def pause_seconds(fruitless: int, pauses: Pauses, *, succeeded: bool) -> float:

@@ -5,21 +5,25 @@ that came late are found. It holds no patient and may be read by all. A line cou
 `finished-scans` or `failed-scans`: it is written just before the request moves.
 """
 
+from __future__ import annotations
+
 import json
 import os
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeGuard
 
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.files import open_descriptor, open_regular
+from scanner_mover.record import TYPE_CHECKING, Record
 from scanner_mover.site.disk import sync_folder
+
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypeGuard
 
 # A study of some thousand series has a line of this length.
 _MOST_LINE = 1 << 20
 
 
-class SeriesCounts(NamedTuple):
+class SeriesCounts(Record):
     """One series of a closed study: the images that were expected, None where nobody knew, and those that were here."""
 
     series_instance_uid: str
@@ -27,8 +31,7 @@ class SeriesCounts(NamedTuple):
     received: int
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Record):
     """One closed study: TIME in ISO 8601, and for one that failed the reason.
 
     `incomplete` says that it was finished although images of it had vanished from the scanner (R36).

@@ -11,8 +11,8 @@ from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
-from scanner_mover.rules.records import SeriesMemory
-from scanner_mover.rules.retrieving import How, PassLimits, Sickness
+from scanner_mover.rules.records import SeriesMemory, Sickness
+from scanner_mover.rules.retrieving import How, PassLimits
 from scanner_mover.scanner.inventory import Inventory
 from scanner_mover.scanner.retrieve import NothingRetrievableError, Retriever, Sent
 from scanner_mover.site.filing import Kept, SetAside

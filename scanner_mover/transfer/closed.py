@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scanner_mover import clock
-from scanner_mover.rules.closing import Outcome
+from scanner_mover.rules.words import Outcome
 from scanner_mover.site import ledger, requests
 from scanner_mover.site.disk import sync_file_system, sync_folder
 from scanner_mover.transfer.job import Findings, Job

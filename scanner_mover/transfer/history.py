@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import StudyMemory
-from scanner_mover.rules.retrieving import Sickness
+from scanner_mover.rules.records import Sickness, StudyMemory
 
 _LARGEST = 2**53
 
@@ -64,36 +63,36 @@ def _plain(value: Any) -> Any:
 
 def _read_or_none(kind: type, value: Any) -> Any:
     try:
-        return _read(kind, value)
+        return _reader(kind)(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
         return None
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """What reads a value as KIND, one of the types that the records have; it is made once for each type.
 
-
-def _read(kind: Any, value: Any) -> Any:
-    """VALUE as KIND, one of the types that the records have.
-
-    Raises TypeError or ValueError when it is none.
+    It raises TypeError or ValueError for a value that is none.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
-        return None if value is None else _read(arguments[0], value)
+        read = _reader(arguments[0])
+        return lambda value: None if value is None else read(value)
     if origin is tuple:
-        return tuple(_read(arguments[0], one) for one in _a(list, value))
+        read = _reader(arguments[0])
+        return lambda value: tuple(map(read, _a(list, value)))
     if origin is not None and issubclass(origin, Mapping):
-        return {_a(str, key): _read(arguments[1], one) for key, one in _a(dict, value).items()}
-    return _read_record(kind, value) if dataclasses.is_dataclass(kind) else _read_single(kind, value)
+        read = _reader(arguments[1])
+        return lambda value: {_a(str, key): read(one) for key, one in _a(dict, value).items()}
+    if dataclasses.is_dataclass(kind):
+        readers = {name: _reader(hint) for name, hint in typing.get_type_hints(kind).items()}
+        return lambda value: _read_record(typing.cast(Callable[..., Any], kind), readers, value)
+    return lambda value: _read_single(kind, value)
 
 
-def _read_record(kind: Any, value: Any) -> Any:
+def _read_record(make: Callable[..., Any], readers: Mapping[str, Callable[[Any], Any]], value: Any) -> Any:
     given = _a(dict, value)
-    hints = _hints(typing.cast(type, kind))
-    make = typing.cast(Callable[..., Any], kind)
-    return make(**{name: _read(hint, given[name]) for name, hint in hints.items() if name in given})
+    return make(**{name: read(given[name]) for name, read in readers.items() if name in given})
 
 
 def _read_single(kind: Any, value: Any) -> Any:

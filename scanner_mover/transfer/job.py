@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from scanner_mover.config import Settings
-from scanner_mover.rules.records import StudyMemory
-from scanner_mover.rules.retrieving import Pauses, Sickness
+from scanner_mover.rules.records import Sickness, StudyMemory
+from scanner_mover.rules.retrieving import Pauses
 from scanner_mover.scanner.inventory import Place
 from scanner_mover.scanner.progress import Progress
 from scanner_mover.site.folders import DataFolders, ServerFolders

@@ -13,20 +13,19 @@ from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.errors import UnusableError
 from scanner_mover.record import TYPE_CHECKING, Record
-from scanner_mover.rules.closing import Outcome, Procedure, WaitsFor
-from scanner_mover.rules.records import StudyMemory
-from scanner_mover.rules.series import is_wanted
+from scanner_mover.rules.words import Outcome, Procedure, WaitsFor
 from scanner_mover.site import ledger, requests, state
 from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on
 from scanner_mover.site.ledger import Entry
 from scanner_mover.site.requests import Request
 from scanner_mover.site.state import State
-from scanner_mover.transfer.history import study_from_json
 from scanner_mover.transfer.report import SeriesReport, StudyReport
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from scanner_mover.rules.records import StudyMemory
 
 _FAILED_SHOWN_SECONDS = 7 * 86400.0
 # A state file may hold anything: what is no word of the contract is none here.
@@ -196,18 +195,26 @@ def is_locked(path: str) -> bool | None:
 
 
 def _request(request: Request, known: State, settings: Settings, now: float) -> RequestStatus:
-    history = study_from_json(known.requests.get(request.study_instance_uid))
-    age = max(0.0, now - request.modified)
-    waiting = _waiting(history)
-    history = history or StudyMemory()
-    report = _report(request.study_instance_uid, history, settings)
-    return RequestStatus(report, now - age, age, waiting, history.event, history.event_at)
-
-
-def _waiting(history: StudyMemory | None) -> Waiting:
-    """What a request waits for, by what is remembered of it; None: no pass has looked at it."""
+    uid, age = request.study_instance_uid, max(0.0, now - request.modified)
+    history = _history(known.requests.get(uid))
     if history is None:
-        return Waiting(WaitsFor.NOTHING, "not looked at yet")
+        report = StudyReport(uid, Outcome.WAITING.value, (), Procedure.UNKNOWN.value, None)
+        return RequestStatus(report, now - age, age, Waiting(WaitsFor.NOTHING, "not looked at yet"), "", "")
+    report = _report(uid, history, settings)
+    return RequestStatus(report, now - age, age, _waiting(history), history.event, history.event_at)
+
+
+def _history(value: Any) -> StudyMemory | None:
+    """What is remembered of a request; None: no pass has looked at it, or nothing usable is kept."""
+    if value is None:
+        return None
+    from scanner_mover.transfer.history import study_from_json  # costs time
+
+    return study_from_json(value)
+
+
+def _waiting(history: StudyMemory) -> Waiting:
+    """What a request waits for, by what is remembered of it."""
     stuck = [uid for uid, one in history.series.items() if one.stuck]
     return Waiting(
         waits_for=WaitsFor(history.waits_for) if history.waits_for in _WORDS else WaitsFor.NOTHING,
@@ -219,6 +226,8 @@ def _waiting(history: StudyMemory | None) -> Waiting:
 
 def _report(study_instance_uid: str, history: StudyMemory, settings: Settings) -> StudyReport:
     """What is remembered of a study as a report; series that the site does not keep are left out (R40)."""
+    from scanner_mover.rules.series import is_wanted  # as `_history`
+
     series = tuple(
         SeriesReport(uid, one.expected, one.received, one.complete, one.retrieved, one.error)
         for uid, one in sorted(history.series.items(), key=lambda item: uid_order(item[0]))

@@ -8,9 +8,9 @@ from scanner_mover.dicom import is_uid
 from scanner_mover.moment import Moment
 from scanner_mover.rules import asking, closing, retrieving
 from scanner_mover.rules import series as series_rules
-from scanner_mover.rules.closing import Procedure
 from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
 from scanner_mover.rules.series import Count
+from scanner_mover.rules.words import Procedure
 from scanner_mover.scanner.inventory import ImageAnswer, SeriesAnswer
 from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.images import Images, images_in

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from scanner_mover.config import Settings
 from scanner_mover.rules import closing as rules
-from scanner_mover.rules.closing import Procedure, WaitsFor
+from scanner_mover.rules.words import Procedure, WaitsFor
 from scanner_mover.transfer.study import Study
 
 

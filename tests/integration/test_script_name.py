@@ -24,10 +24,11 @@ def site(tmp_path) -> Site:
     return Site(tmp_path)
 
 
-def imported(site: Site) -> set[str]:
-    """The modules that a pass imports, as the interpreter itself lists them."""
+def imported(site: Site, *arguments: str) -> set[str]:
+    """The modules that ARGUMENTS import, without any those of a pass, as the interpreter itself lists them."""
+    program, *others = arguments or (PROGRAM,)
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", str(BIN / PROGRAM)],
+        [sys.executable, "-X", "importtime", str(BIN / program), *others],
         check=True,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -60,6 +61,13 @@ def test_a_pass_with_nothing_to_do_imports_few_modules_of_ours(site):
     assert len(ours) <= 35, sorted(ours)
     needless = {name for name in ours if re.search(r"\.(rules|dcmtk|templates|hooks|notify|history|advice)\b", name)}
     assert needless == set()
+
+
+def test_status_imports_little_where_no_pass_has_looked_at_a_request(site):
+    site.request(STUDY)
+    modules = imported(site, "scanner-mover", "status")
+    assert "scanner_mover.transfer.overview" in modules
+    assert modules & COSTLY == {"datetime"}
 
 
 def test_it_does_what_scanner_mover_move_does(tmp_path):

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from scanner_mover.moment import Moment
 from scanner_mover.rules.closing import (
-    Procedure,
-    WaitsFor,
     fingerprint,
     gives_up,
     no_mpps_seconds,
@@ -22,6 +20,7 @@ from scanner_mover.rules.closing import (
     waits_for,
 )
 from scanner_mover.rules.series import Count
+from scanner_mover.rules.words import Procedure, WaitsFor
 
 BOOT, OTHER_BOOT = "one boot", "another boot"
 NOW = Moment(BOOT, 1000)

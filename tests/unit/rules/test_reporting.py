@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from scanner_mover.moment import Moment
-from scanner_mover.rules.closing import WaitsFor
 from scanner_mover.rules.records import Attempt, SeriesMemory
 from scanner_mover.rules.reporting import Stuck, Waiting, failed_reason, stuck_text, waiting
 from scanner_mover.rules.series import Count
+from scanner_mover.rules.words import WaitsFor
 
 SUCCEEDED = Attempt(Moment("boot", 5), True, False, 0, "")
 FAILED = replace(SUCCEEDED, succeeded=False, error="Warning: 0xB000")

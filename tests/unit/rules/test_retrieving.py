@@ -7,13 +7,12 @@ import pytest
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
 from scanner_mover.rules import asking
-from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory
+from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory, Sickness
 from scanner_mover.rules.retrieving import (
     How,
     NotNow,
     PassLimits,
     Pauses,
-    Sickness,
     after_attempt,
     basis,
     due_in,

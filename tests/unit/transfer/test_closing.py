@@ -13,8 +13,8 @@ import pytest
 from scanner_mover import clock
 from scanner_mover.failures import Failure, Kind, Level, Service
 from scanner_mover.moment import Moment
-from scanner_mover.rules.closing import Outcome, WaitsFor
 from scanner_mover.rules.records import Attempt, SeriesMemory, StudyMemory, Told
+from scanner_mover.rules.words import Outcome, WaitsFor
 from scanner_mover.scanner.inventory import Everything, ImageAnswer, SeriesAnswer, StudyAnswer
 from scanner_mover.site.mpps import Step
 from scanner_mover.transfer import closed, health

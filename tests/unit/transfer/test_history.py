@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory, StudyMemory
-from scanner_mover.rules.retrieving import Sickness
+from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory, Sickness, StudyMemory
 from scanner_mover.transfer.history import (
     sickness_from_json,
     studies_from_json,

@@ -7,8 +7,7 @@ import pytest
 
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import StudyMemory
-from scanner_mover.rules.retrieving import Sickness
+from scanner_mover.rules.records import Sickness, StudyMemory
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.state import State, load
 from scanner_mover.transfer.frame import Frame, Place, View

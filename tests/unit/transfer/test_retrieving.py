@@ -13,8 +13,8 @@ from scanner_mover import clock
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind, Level, Service
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import Attempt, SeriesMemory, Told
-from scanner_mover.rules.retrieving import PassLimits, Sickness
+from scanner_mover.rules.records import Attempt, SeriesMemory, Sickness, Told
+from scanner_mover.rules.retrieving import PassLimits
 from scanner_mover.scanner.inventory import ImageAnswer
 from scanner_mover.scanner.retrieve import NothingRetrievableError, Sent
 from scanner_mover.site.filing import Kept, SetAside

@@ -7,9 +7,9 @@ import pytest
 
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
-from scanner_mover.rules.closing import Procedure
 from scanner_mover.rules.records import Attempt, SeriesMemory, StudyMemory, Told
 from scanner_mover.rules.series import VANISHED_SECONDS
+from scanner_mover.rules.words import Procedure
 from scanner_mover.scanner.inventory import ImageAnswer, SeriesAnswer
 from scanner_mover.site.mpps import Step
 from scanner_mover.transfer.study import look, remembered, series_reports
