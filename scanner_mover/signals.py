@@ -1,6 +1,7 @@
 """SIGTERM, SIGINT and SIGHUP end a pass in order (R27): they become an exception in the main thread."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -38,8 +39,15 @@ def install(on_hangup: Callable[[], None] | None = None) -> None:
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
+    sys.unraisablehook = _unraisable
     if on_hangup is not None:
         signal.signal(signal.SIGHUP, lambda number, frame: on_hangup())
+
+
+def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Python swallows what is raised in some of its callbacks, and prints it: `check` raises an `Ended` once more."""
+    if unraisable.exc_type is not Ended:
+        sys.__unraisablehook__(unraisable)
 
 
 def before_exec() -> None:

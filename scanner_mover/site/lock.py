@@ -26,15 +26,15 @@ class Lock:
     def __init__(self) -> None:
         self._held: list[int] = []
 
-    def file(self, path: str) -> None:
-        """Lock the file PATH, made when missing. It never waits.
+    def file(self, path: str, *, writable: bool = True) -> None:
+        """Lock the file PATH, made when missing. It never waits. Network file systems lock only what is WRITABLE.
 
         Raises LockHeldError when another process holds it, UnusableError when it cannot be opened or locked.
         """
         while True:
             try:
                 try:
-                    descriptor = open_descriptor(path, os.O_RDWR | os.O_CREAT)
+                    descriptor = open_descriptor(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CREAT)
                 except PermissionError:
                     descriptor = open_descriptor(path, os.O_RDONLY)
             except OSError as error:

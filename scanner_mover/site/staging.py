@@ -75,12 +75,15 @@ def hold(staging: str, lock: Lock) -> bool:
 
     Where its file system locks nothing, it is ours.
     """
-    try:
-        lock.file(os.path.join(staging, _NOTE))
-    except LockHeldError:
-        return False
-    except UnusableError:  # a pass that lives would have a lock that can be tried
-        pass
+    # A file that is open for writing would keep a disk with errors from becoming read-only.
+    for writable in (False, True):
+        try:
+            lock.file(os.path.join(staging, _NOTE), writable=writable)
+            return True
+        except LockHeldError:
+            return False
+        except UnusableError:  # a pass that lives would have a lock that can be tried
+            continue
     return True
 
 

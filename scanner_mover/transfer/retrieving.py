@@ -83,8 +83,11 @@ class Retrieving:
             case NotNow.ON_THEIR_WAY:
                 self.job.log(f"{name}, pulled a moment ago, its images may still be on their way")
             case NotNow.PAUSE:
-                left = rules.due_in(memory, len(series.here.names), clock.now(), self.job.pauses)
-                self.job.log(f"{name}, {memory.fruitless} C-MOVEs brought nothing: the next one in {left:.0f} s")
+                here = len(series.here.names)
+                left = rules.due_in(memory, here, clock.now(), self.job.pauses)
+                fruitless = memory.fruitless + rules.is_fruitless(memory, here)
+                attempts = "1 attempt" if fruitless == 1 else f"{fruitless} attempts"
+                self.job.log(f"{name}, {attempts} brought nothing: the next one in {left:.0f} s")
             case NotNow.SCANNER_FAILING:
                 self.job.log(f"{name}, not asked for now: the scanner sends nothing at all")
             case NotNow.NO_IMAGES:

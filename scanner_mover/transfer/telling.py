@@ -70,12 +70,14 @@ def set_aside_text(
     reasons = {_reason(one, requested) for one in set_aside}
     if reasons & DAMAGE:
         return f"images that came are not whole and were set aside in {rejected}"
-    for reason, tells, name in (
-        (Reason.OTHER_SERIES, True, "SeriesInstanceUID"),
-        (Reason.NOT_REQUESTED, not new, "StudyInstanceUID"),
-    ):
-        if reason in reasons and tells:
-            return f"images that came carry another {name} than the scanner told and were set aside in {rejected}"
+    if Reason.OTHER_SERIES in reasons:
+        return (
+            f"images that came carry another SeriesInstanceUID than the scanner lists and were set aside in {rejected}"
+        )
+    if Reason.NOT_REQUESTED in reasons and not new:
+        return (
+            f"images that came carry another StudyInstanceUID than the scanner lists and were set aside in {rejected}"
+        )
     return None
 
 

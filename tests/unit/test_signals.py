@@ -127,3 +127,8 @@ print("after")
 send("SIGTERM")
 """
     assert run(body) == ["hung up", "hung up", "after", "ended 143 BaseException"]
+
+
+def test_R27_what_python_swallows_of_a_signal_in_a_callback_is_not_printed_and_not_lost():
+    body = """type("Gone", (), {"__del__": lambda self: send("SIGTERM")})(); print("goes on"); signals.check()"""
+    assert run(body) == ["goes on", "ended 143 BaseException"]
