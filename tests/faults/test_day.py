@@ -320,6 +320,7 @@ class Day:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             # While movescu listens it cannot be had: then nothing happens this time.
             with contextlib.suppress(OSError):
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 other.bind(("", self.port))
                 other.listen()
             yield

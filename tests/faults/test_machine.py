@@ -180,6 +180,7 @@ def variable(name: str, value: str) -> Fault:
 @contextlib.contextmanager
 def taken_port(lab: Lab) -> Iterator[None]:
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", lab.site.receive_port))
         other.listen()
         yield

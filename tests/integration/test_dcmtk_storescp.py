@@ -103,6 +103,7 @@ class TestListener:
         fake = fake_tool(tmp_path / "tools", "storescp", "import time; time.sleep(600)")
         listener = Listener(Toolbox({"storescp": str(fake)}, {}), settings(port), str(folder))
         with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             other.bind((LOOPBACK, port))
             timer = threading.Timer(0.2, other.listen)
             monkeypatch.setattr(storescp, "need_port", lambda port: timer.start())

@@ -300,6 +300,7 @@ class TestHere:
     def test_the_port_is_taken(self, scenario: Scenario) -> None:
         study = scenario.acquire(1)
         with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             taken.bind((LOOPBACK, scenario.site.receive_port))
             taken.listen()
             done = scenario.site.move()

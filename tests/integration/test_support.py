@@ -137,6 +137,7 @@ class TestPorts:
     def test_a_port_that_somebody_has_is_not_given(self) -> None:
         with socket.socket() as other:
             taken = free_port() + 1
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             other.bind(("", taken))
             other.listen()
             assert free_port() != taken

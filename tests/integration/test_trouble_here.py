@@ -25,6 +25,7 @@ def scanner(tmp_path: Path, receive_port: int) -> Iterator[Dcmqrscp]:
 def test_a_port_that_is_taken(scenario: Scenario, receive_port: int) -> None:
     study = scenario.acquire(2)
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("", receive_port))
         other.listen()
         done = scenario.a_pass(exit_status=4)
