@@ -17,6 +17,7 @@ class Kind(enum.Enum):
     INTERRUPTED = "the association broke off, or an answer did not come or could not be read"
     STALLED = "ended by us: no progress"
     LIMIT = "ended by us: more answers than we take"
+    ENDLESS = "ended by us: it answered, and came to no end"
     CANCELLED = "the scanner cancelled the request, as with a limit on the number of answers"
     OUT_OF_RESOURCES = "the scanner is out of resources"
     PARTIAL = "some images could not be sent"

@@ -10,6 +10,9 @@ from scanner_mover.dcmtk.child import Why
 from scanner_mover.dcmtk.tool import Run
 from scanner_mover.failures import Failure, Kind
 
+# What it means that we ended a tool; else it made no progress.
+_KINDS = {Why.LIMIT: Kind.LIMIT, Why.TOO_LONG: Kind.ENDLESS}
+
 
 def options(settings: Settings) -> list[str]:
     """The options for an association with the scanner of SETTINGS: verbose, AE titles, time limits, TLS."""
@@ -51,7 +54,7 @@ def output_lines(settings: Settings, run: Run) -> list[str]:
 def why_unanswered(run: Run) -> Failure:
     """Why RUN ended without a final status."""
     if run.ended is not None:
-        return Failure(Kind.LIMIT if run.ended.why is Why.LIMIT else Kind.STALLED, run.ended.text)
+        return Failure(_KINDS.get(run.ended.why, Kind.STALLED), run.ended.text)
     if run.exit_status < 0:
         return Failure(Kind.INTERRUPTED, f"DCMTK's tool crashed (signal {-run.exit_status})")
     return failure.of_lines(run.err + run.out)

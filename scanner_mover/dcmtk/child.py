@@ -30,6 +30,7 @@ class Why(enum.Enum):
     """Why we ended a tool."""
 
     NO_PROGRESS = "it made no progress"
+    TOO_LONG = "it printed, but made no progress"
     ENDLESS_OUTPUT = "it printed without end"
     LIMIT = "what it did went over a limit of its caller"
 
@@ -198,12 +199,12 @@ class _Watch:
             return None
         self._next_look = time.monotonic() + self._limits.tick_seconds
         self._look(size)
-        for most, since in (
-            (self._limits.stall_seconds, self._seen_since),
-            (self._limits.most_seconds, self._progress_since),
+        for why, most, since in (
+            (Why.NO_PROGRESS, self._limits.stall_seconds, self._seen_since),
+            (Why.TOO_LONG, self._limits.most_seconds, self._progress_since),
         ):
             if most is not None and time.monotonic() - since >= most:
-                return Ending(Why.NO_PROGRESS, f"ended: no progress for {most:g} seconds")
+                return Ending(why, f"ended: no progress for {most:g} seconds")
         return None
 
     def _look(self, size: int) -> None:

@@ -201,7 +201,7 @@ def _find(
         version(tools, "findscu")  # one that is too old prints nothing that is understood (R12)
     found = []
     for share, run, of_run in zip(shares, runs, asked, strict=True):
-        if _over_limit(run) and of_run[-1].status is None and most_read is None:
+        if of_run and _had_no_end(run) and of_run[-1].status is None and most_read is None:
             of_run[-1].files.clear()  # reading them would take minutes, and say nothing that can be relied on
         names = [name for query in of_run for name in query.files[:most_read]]
         read = {dump.file: dump for dump in dcmdump.dump(tools, share.output, names, tags, small_dictionary=True)}
@@ -209,12 +209,23 @@ def _find(
             _see_that_there_is_room(share.output)
         found.append([_found(run, query, read, most_read) for query in of_run])
         if not _over_limit(run):
-            found[-1] += [Found([], why_unanswered(run).about(Service.FIND))] * (len(share.numbers) - len(of_run))
+            found[-1] += [Found([], _why_unanswered(run).about(Service.FIND))] * (len(share.numbers) - len(of_run))
     return found
 
 
 def _over_limit(run: Run) -> bool:
     return run.ended is not None and run.ended.why is Why.LIMIT
+
+
+def _had_no_end(run: Run) -> bool:
+    """Whether RUN was ended because its answers were too many, or trickled in for too long."""
+    return run.ended is not None and run.ended.why in (Why.LIMIT, Why.TOO_LONG)
+
+
+def _why_unanswered(run: Run) -> Failure:
+    """Why RUN ended without a final status of its last query."""
+    failed = why_unanswered(run)
+    return failed._replace(text="ended: its answers came to no end") if failed.kind is Kind.ENDLESS else failed
 
 
 def _run(tools: Toolbox, settings: Settings, queries: Sequence[str], shares: Sequence[_Share]) -> list[Run]:
@@ -254,7 +265,7 @@ def _found(run: Run, query: Asked, read: Mapping[str, Dump], most_read: int | No
     answers = [read[name] for name in query.files[:most_read]]
     failed: Failure | None
     if query.status is None:
-        failed = why_unanswered(run)
+        failed = _why_unanswered(run)
         if failed.kind is Kind.LIMIT and most_read is not None and len(answers) >= most_read:
             failed = None
     elif len(query.files) < query.answers or any(answer.error for answer in answers):

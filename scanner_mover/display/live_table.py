@@ -71,8 +71,7 @@ class LiveTable(Progress):
         table.add_column("", no_wrap=True)
         with self._changing:
             for (study, uid), series in list(self._series.items())[-_MOST_ROWS:]:
-                total = "?" if series.expected is None else series.expected
-                images = f"{series.received} of {total}"
+                images = str(series.received) if series.expected is None else f"{series.received} of {series.expected}"
                 shown = bar(series.received, series.expected, _BAR_WIDTH)
                 table.add_row(plain_text(study), plain_text(uid), images, shown, series.state)
         return table

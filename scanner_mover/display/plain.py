@@ -63,8 +63,8 @@ def waits_for(waiting: Waiting, now: float) -> str:
         return waiting.text or "-"
     left = waiting.next_try - now
     if waiting.waits_for is WaitsFor.QUIET:
-        when_it_closes = f"closes in {age_in_words(left)}" if left >= 1 else "closes in the next pass"
-        return f"{when_it_closes} if nothing changes"
+        closes, condition, why = waiting.text.partition(" if nothing changes")
+        return f"{closes} in {age_in_words(left) if left >= 1 else 'the next pass'}{condition}{why}"
     at = when(clock.iso(waiting.next_try)) if left > 0 else "in the next pass"
     if waiting.waits_for is WaitsFor.MPPS:
         return f"{waiting.text}, closes {at} without one"
@@ -83,12 +83,14 @@ def failed_cells(failed: FailedRequest) -> tuple[str, ...]:
 
 
 def images(report: StudyReport) -> str:
-    """Images received of those expected; `-` without a series."""
+    """Images received, of those expected where that is known; `-` without a series."""
     if not report.series:
         return "-"
     received = sum(one.received for one in report.series)
     expected = [one.expected for one in report.series]
-    return f"{received} of {'?' if None in expected else sum(number or 0 for number in expected)}"
+    if None in expected:
+        return str(received)
+    return f"{received} of {sum(number or 0 for number in expected)}"
 
 
 def when(iso: str) -> str:

@@ -67,7 +67,7 @@ def show_summary(report: PassReport) -> None:
         table.add_row(
             plain_text(study.study_instance_uid, "cyan"),
             str(len(study.series)),
-            plain.images(study) if study.series else "0 of ?",
+            plain.images(study),
             study.procedure,
             Text(study.outcome, style=STYLES[study.outcome]),
             *((plain_text(study.error or ""),) if errors else ()),
@@ -159,8 +159,8 @@ def show_audit(studies: Sequence[AuditedStudy]) -> None:
             lines.append(Text(study.closed.study_instance_uid, style="cyan", overflow="fold"))
         for series in study.series:
             if series.missing:
-                expected = "?" if series.expected is None else series.expected
-                counts = Text(f"{series.received} of {expected} images here, ")
+                of = "" if series.expected is None else f" of {series.expected}"
+                counts = Text(f"{series.received}{of} images here, ")
                 lines.append(Padding(Text(series.series_instance_uid, overflow="fold"), _BELOW))
                 lines.append(Padding(counts.append(f"{series.missing} missing", style="bold red"), _FAR_BELOW))
         if study.lost:

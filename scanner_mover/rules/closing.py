@@ -130,7 +130,9 @@ def waits_for(
     """
     if not answered:
         return WaitsFor.SCANNER
-    if not all(one.complete for one in counts):
+    incomplete = [one for one in counts if not one.complete]
+    # What vanished is waited for as for quiet, since nothing else can be done (R36).
+    if any(one.given_up_in is None for one in incomplete):
         return WaitsFor.RETRIEVE if due else WaitsFor.IMAGES
     if not wanted:
         return WaitsFor.SCANNER
@@ -138,7 +140,7 @@ def waits_for(
         return WaitsFor.MPPS
     if state is Procedure.IN_PROGRESS:
         return WaitsFor.PROCEDURE
-    return WaitsFor.QUIET if quiet > 0 else None
+    return WaitsFor.QUIET if quiet > 0 or incomplete else None
 
 
 def keeps_nothing(*, answered: bool, series: int, wanted: int, state: Procedure, quiet: float) -> bool:

@@ -107,14 +107,18 @@ def waiting(
             why = error or _why_nothing_arrives(series)
             if waits_for is WaitsFor.RETRIEVE and why is None:
                 return Waiting(waits_for, "retrieving")
-            images = _images([one for one, _ in series])
+            images = _images(series)
             return Waiting(waits_for, images if why is None else f"{images}, {why}", due_in, why)
         case WaitsFor.MPPS:
             return Waiting(waits_for, "no MPPS file", quiet_left if quiet_left > 0 else None)
         case WaitsFor.PROCEDURE:
             return Waiting(waits_for, " ".join((*_steps(open_steps), "still in progress")))
         case WaitsFor.QUIET:
-            return Waiting(waits_for, "closes if nothing changes", quiet_left)
+            gone = [one for one, _ in series if not one.complete]
+            if not gone:
+                return Waiting(waits_for, "closes if nothing changes", quiet_left)
+            text = f"closes incomplete if nothing changes, the scanner no longer has {_missing(gone)}"
+            return Waiting(waits_for, text, max(quiet_left, *(one.given_up_in or 0.0 for one in gone)))
         case WaitsFor.NOTHING:
             return Waiting(waits_for, error or "")
 
@@ -136,14 +140,26 @@ def _steps(names: Sequence[str]) -> list[str]:
     return ["step" if len(names) == 1 else "steps", ", ".join(names[:_MOST_STEPS]), *more]
 
 
-def _images(counts: Sequence[Count]) -> str:
-    """How many images the series that are not complete lack."""
-    incomplete = [one for one in counts if not one.complete]
-    if any(one.expected is None for one in incomplete):
+def _images(series: Sequence[tuple[Count, SeriesMemory]]) -> str:
+    """How many images the SERIES that are not complete lack, or which of them have none at the scanner (R37)."""
+    incomplete = [(count, memory) for count, memory in series if not count.complete]
+    if incomplete and all(_has_no_image(*one) for one in incomplete):
+        return f"the scanner lists no image of {len(incomplete)} series"
+    if any(count.expected is None for count, _ in incomplete):
         return f"{len(incomplete)} series incomplete"
+    return f"{_missing([count for count, _ in incomplete])} missing"
+
+
+def _has_no_image(count: Count, memory: SeriesMemory) -> bool:
+    known = memory.listing
+    return count.expected is None and known is not None and known.succeeded and not known.listed
+
+
+def _missing(incomplete: Sequence[Count]) -> str:
+    """How many images the INCOMPLETE series lack, of how many."""
     expected = sum(one.expected or 0 for one in incomplete)
     missing = sum(max((one.expected or 0) - one.received, one.missing) for one in incomplete)
-    return f"{missing} of {expected} images missing"
+    return f"{missing} of {expected} images"
 
 
 def failed_reason(waiting: Waiting, missing: Sequence[SeriesMemory]) -> str:

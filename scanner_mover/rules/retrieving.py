@@ -35,6 +35,7 @@ _NOTHING_ELSE_IN_THIS_PASS = {
     Kind.INSECURE,
     Kind.UNSUPPORTED,
     Kind.UNKNOWN_DESTINATION,
+    Kind.ENDLESS,
 }
 
 
@@ -58,7 +59,6 @@ class NotNow(enum.Enum):
 
     ON_THEIR_WAY = "its images may still be on their way"
     PAUSE = "attempts brought nothing"
-    NO_IMAGES = "the scanner lists no image of it"
     SCANNER_FAILING = "the scanner sends nothing at all"
 
 

@@ -27,6 +27,7 @@ class Count:
     """One series, counted: images expected (None: not known) and here, how many are missing by name, and the verdict.
 
     `vanished`: the scanner tells fewer images than before, or the series no longer, and less than that is here (R36).
+    `given_up_in`: all that it still tells is here, and the rest is waited for so many seconds more; None otherwise.
     """
 
     expected: int | None
@@ -34,6 +35,7 @@ class Count:
     complete: bool
     missing: int = 0
     vanished: bool = False
+    given_up_in: float | None = None
 
 
 def number_of_images(text: str | None) -> int | None:
@@ -181,7 +183,8 @@ def with_vanished(
         return counted if told else Count(largest, counted.received, complete=True), since
     waited = now.since(since) or 0.0
     if waited < VANISHED_SECONDS:
-        return Count(largest, counted.received, complete=False, missing=counted.missing), since
+        left = VANISHED_SECONDS - waited if counted.complete or not told else None
+        return Count(largest, counted.received, complete=False, missing=counted.missing, given_up_in=left), since
     complete = counted.complete or not told
     return Count(largest, counted.received, complete, counted.missing, vanished=True), since
 

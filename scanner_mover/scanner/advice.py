@@ -70,7 +70,7 @@ def _in_a_request(failure: Failure, settings: Settings) -> _Advice:
             return _Advice(
                 "cancelled a request", "it may limit the number of answers, or somebody cancelled it; its log says why"
             )
-        case Kind.LIMIT:
+        case Kind.LIMIT | Kind.ENDLESS:
             return _Advice("sends answers without end", "no more are taken; if it goes on, the scanner's log says why")
         case _:
             return _Advice(

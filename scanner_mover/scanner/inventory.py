@@ -21,6 +21,7 @@ from scanner_mover.dicom import (
 )
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules.records import Told
+from scanner_mover.rules.retrieving import MOST_STALLS
 from scanner_mover.rules.series import number_of_images
 from scanner_mover.scanner.ask import ask, ending
 from scanner_mover.scanner.query_files import QueryFiles
@@ -76,7 +77,9 @@ class Everything:
 
 
 class Inventory:
-    """Asks one scanner during one pass. After a failure that ends the pass nothing is sent any more."""
+    """Asks one scanner during one pass. After a failure that ends the pass nothing is sent any more, nor after
+    `MOST_STALLS` questions in a row on which the scanner fell silent.
+    """
 
     def __init__(
         self, tools: Toolbox, settings: Settings, files: QueryFiles, retries: int, log: Callable[[str], None]
@@ -86,6 +89,7 @@ class Inventory:
         self._files = files
         self._retries = retries
         self._log = log
+        self._stalls = 0
         self._ended_by: Failure | None = None
 
     def series(self, study_instance_uids: Sequence[str]) -> dict[str, SeriesAnswer]:
@@ -115,7 +119,9 @@ class Inventory:
         if self._ended_by is not None:
             return [Found([], self._ended_by)] * len(queries)
         found = ask(self._tools, self._settings, self._files, queries, tags, retries=self._retries, log=self._log)
-        self._ended_by = ending(found)
+        stalled = next((one.failure for one in found if one.failure and one.failure.kind is Kind.STALLED), None)
+        self._stalls = 0 if stalled is None else self._stalls + 1
+        self._ended_by = ending(found) or (stalled if self._stalls >= MOST_STALLS else None)
         return found
 
 

@@ -11,10 +11,9 @@ from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk.storescp import Listener
 from scanner_mover.dcmtk.tool import Toolbox
-from scanner_mover.errors import UnusableError
 from scanner_mover.scanner.growth import Growth
 from scanner_mover.signals import deferred
-from scanner_mover.site.disk import free_bytes
+from scanner_mover.site.disk import need_free, need_writable
 from scanner_mover.site.filing import Filed, need_place
 from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.lock import Lock
@@ -22,6 +21,8 @@ from scanner_mover.site.staging import Sorter, files_in, leave_staging, make_sta
 from scanner_mover.site.verdict import Origin
 
 _LOOK_SECONDS = 0.2
+# How often, while images arrive, it is tried whether one can still be written.
+_TRY_SECONDS = 2.0
 
 
 class Receiver:
@@ -47,6 +48,7 @@ class Receiver:
         self._lock = Lock()
         self._kept: set[str] = set()
         self._pending = Filed()
+        self._next_try = 0.0
         self._growth: Growth | None = None
         self._told: dict[str, frozenset[str]] = {}
 
@@ -88,12 +90,14 @@ class Receiver:
         self._told[study_instance_uid] = frozenset(series_instance_uids)
 
     def need_room(self) -> None:
-        """Raise UnusableError when less space is free than the reserve: before a C-MOVE, and while images arrive."""
-        if free_bytes(self._folders.raw) < self._settings.reserve_bytes:
-            raise UnusableError(
-                f"less than {self._settings.reserve_bytes} bytes (reserve_bytes) are free for {self._folders.raw}: "
-                "nothing is retrieved until there is room"
-            )
+        """Raise UnusableError when less space is free than the reserve, or when no image can be written.
+
+        To be called before a C-MOVE, and while images arrive.
+        """
+        need_free(self._folders.raw, self._settings.reserve_bytes)
+        if self._staging is not None and time.monotonic() >= self._next_try:
+            need_writable(self._staging)
+            self._next_try = time.monotonic() + _TRY_SECONDS
 
     def growth(self) -> tuple[int, int]:
         """How many files lie in staging, and how many bytes they have: what grows while images arrive."""

@@ -15,7 +15,7 @@ from scanner_mover.scanner.progress import Progress
 from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.scanner.receiver import Receiver
 from scanner_mover.scanner.retry import with_retries
-from scanner_mover.site.disk import free_bytes
+from scanner_mover.site.disk import need_free
 from scanner_mover.site.filing import Filed, Kept, SetAside
 from scanner_mover.site.folders import DataFolders
 
@@ -82,7 +82,8 @@ class Retriever:
         settings, receiver = self.settings, self.receiver
         name = f"{study_instance_uid} {series_instance_uid}"
         self._need_room()
-        self._start_receiver()
+        if receiver is not None:
+            self._start(receiver)
         self.log(f"pull series {name} from {settings.host} : {settings.port}")
         self.progress.retrieving(study_instance_uid, series_instance_uid)
         folder = self.folders.series(study_instance_uid, series_instance_uid)
@@ -115,22 +116,26 @@ class Retriever:
         sent.set_aside += filed.set_aside
         sent.kept += filed.kept
 
-    def _start_receiver(self) -> None:
-        """Start the receiver before the first C-MOVE of the pass. Raises NothingRetrievableError when it cannot be."""
-        if self.receiver is None:
-            return
+    def _start(self, receiver: Receiver) -> None:
+        """Start RECEIVER before the first C-MOVE of the pass, and see that it can write.
+
+        Raises NothingRetrievableError when it cannot.
+        """
         try:
-            self.receiver.start()
+            receiver.start()
+            receiver.need_room()
         except UnusableError as error:
             raise NothingRetrievableError(str(error)) from error
 
     def _need_room(self) -> None:
-        """Raise NothingRetrievableError when there is less free space than the reserve."""
-        if free_bytes(self.folders.raw) < self.settings.reserve_bytes:
-            raise NothingRetrievableError(
-                f"less than {self.settings.reserve_bytes} bytes (reserve_bytes) are free for {self.folders.raw}: "
-                "nothing is retrieved until there is room"
-            )
+        """Raise NothingRetrievableError when there is less free space than the reserve, or no image can be written."""
+        try:
+            if self.receiver is None:
+                need_free(self.folders.raw, self.settings.reserve_bytes)
+            else:
+                self.receiver.need_room()
+        except UnusableError as error:
+            raise NothingRetrievableError(str(error)) from error
 
 
 def _size(folder: str) -> tuple[int, int]:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+#: The name of a file that is written to see that one can be.
+TRIED = ".tried"
+_TRIED_BYTES = 64 << 10
+
+
 def make_folder(path: str) -> None:
     """Make the folder PATH and those above it where they are missing (R26), and check that files can be put into it.
 
@@ -77,6 +82,37 @@ def free_bytes(path: str) -> int:
             raise UnusableError(f"the free space of {folder} cannot be measured: {reason(error)}") from error
         else:
             return disk.f_bavail * disk.f_frsize
+
+
+def need_free(path: str, reserve_bytes: int) -> None:
+    """Raise UnusableError when less than RESERVE_BYTES are free where PATH is."""
+    if free_bytes(path) < reserve_bytes:
+        raise UnusableError(
+            f"less than {reserve_bytes} bytes (reserve_bytes) are free for {path}: nothing is retrieved until there is "
+            "room"
+        )
+
+
+def need_writable(folder: str) -> None:
+    """Raise UnusableError when no file can be written in FOLDER: the disk is full, or a quota is used up.
+
+    Free space says nothing of a quota, and storescp answers nothing when it cannot write: only a try tells.
+    """
+    path = os.path.join(folder, TRIED)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.unlink(path)
+            left = _TRIED_BYTES
+            while left > 0:
+                left -= os.write(descriptor, bytes(left))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise UnusableError(
+            f"images cannot be written into {os.path.dirname(folder)}: {reason(error)}: nothing is retrieved until "
+            "they can"
+        ) from error
 
 
 def sync_file_system(folder: str) -> None:

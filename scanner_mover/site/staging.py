@@ -29,7 +29,7 @@ from scanner_mover.dicom import (
 from scanner_mover.errors import LockHeldError, UnusableError, reason
 from scanner_mover.files import open_regular, read_regular
 from scanner_mover.site import header
-from scanner_mover.site.disk import opened_folder, sync_file_system
+from scanner_mover.site.disk import TRIED, opened_folder, sync_file_system
 from scanner_mover.site.filing import Filed, Filer, Kept, Lossy, Placed, SetAside, Uids
 from scanner_mover.site.folders import STAGING_PREFIX, DataFolders
 from scanner_mover.site.lock import Lock
@@ -143,8 +143,9 @@ def remove_staging(staging: str) -> None:
     with contextlib.suppress(UnusableError):
         if files_in(staging):
             return
-    with contextlib.suppress(OSError):
-        os.unlink(os.path.join(staging, _NOTE))
+    for name in (_NOTE, TRIED):
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(staging, name))
     with contextlib.suppress(OSError):
         os.rmdir(staging)
 

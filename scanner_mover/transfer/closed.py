@@ -8,6 +8,7 @@ from scanner_mover import clock
 from scanner_mover.rules.words import Outcome
 from scanner_mover.site import ledger, requests
 from scanner_mover.site.disk import sync_file_system, sync_folder
+from scanner_mover.transfer.faults import FIND, MOVE
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.report import ClosedRequest
 from scanner_mover.transfer.study import Study, series_reports
@@ -42,6 +43,8 @@ class Mover:
         Raises UnusableError when it cannot be moved.
         """
         self._move(study, self.job.folders.failed_scans, line, finished=False, reason=reason)
+        # What the scanner did not do for it is not well because nobody waits for it any more (R38).
+        self.findings.dropped |= {FIND, MOVE}
         return Outcome.FAILED
 
     def _move(

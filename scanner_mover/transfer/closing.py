@@ -114,6 +114,8 @@ class Closing:
         """What STUDY waits for; it is remembered for `status`. None: for the next questions before closing."""
         settings, error = self.job.settings, study.error
         due_in = self.retrieving.seconds_left(study)
+        if due_in is None:
+            due_in = waiting.next_list_in(study, clock.now())
         quiet = waiting.quiet_left(study, settings) if waiting.ends_by_quiet(study, settings) else 0.0
         if waits is None:
             error = error or study.memory.obstacle or None

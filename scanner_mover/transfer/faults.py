@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the rules cost time, and a pass with nothing to do needs no
 # What concerns every association with the scanner; the others are about one service (C-FIND, C-MOVE).
 _OF_ASSOCIATION = NO_CONNECTION | {Kind.BUSY, Kind.REJECTED, Kind.INSECURE, Kind.UNSUPPORTED}
 # What ends an association whatever was asked in it.
-_BREAKS_OFF = {Kind.INTERRUPTED, Kind.STALLED}
+_BREAKS_OFF = {Kind.INTERRUPTED, Kind.STALLED, Kind.ENDLESS}
 SCANNER = "scanner"
 FIND = f"{SCANNER} {Service.FIND.value}"
 MOVE = f"{SCANNER} {Service.MOVE.value}"
@@ -85,13 +85,15 @@ class Change(NamedTuple):
 class Scope(NamedTuple):
     """What a pass could test; of all else what was reported still holds.
 
-    `untested` are groups of faults that it could not test. `nothing`: it was cut short, or looked at some studies only.
-    `no_scanner`: it asked the scanner nothing. `requested` are the studies that are requested now (None: not known),
+    `untested` are groups of faults that it could not test, `dropped` those that nobody will meet any more although
+    nothing is well: they end without a word. `nothing`: it was cut short, or looked at some studies only. `no_scanner`:
+    it asked the scanner nothing. `requested` are the studies that are requested now (None: not known),
     `failed` those that failed or were closed incomplete: what was wrong with a study that is no longer requested, or
     that failed, ends without a word, since nothing is well with it (R38).
     """
 
     untested: Collection[str] = ()
+    dropped: Collection[str] = ()
     nothing: bool = False
     no_scanner: bool = False
     requested: Collection[str] | None = None
@@ -230,6 +232,8 @@ def _holds(old: Reported, scope: Scope) -> bool:
 
 def _is_over(old: Reported, scope: Scope) -> bool:
     """Whether OLD ends without a word: nobody waits for its study any more, or it was about one call only."""
+    if old.group in scope.dropped:
+        return True
     if not old.group.startswith(_OF_STUDY):
         return False
     study = old.group.split(" ")[1]

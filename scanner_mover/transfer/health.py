@@ -8,7 +8,7 @@ from scanner_mover import clock
 from scanner_mover.errors import UnusableError
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
-from scanner_mover.rules.records import SeriesMemory
+from scanner_mover.rules.records import Listing, SeriesMemory
 from scanner_mover.rules.reporting import nothing_arrives
 from scanner_mover.scanner.inventory import Place
 from scanner_mover.site.images import images_in
@@ -75,19 +75,27 @@ def report_sickness(job: Job, findings: Findings) -> None:
 
 
 def note_untested(findings: Findings) -> None:
-    """Which faults of earlier passes this pass could not test: what waits for its next attempt or question."""
+    """Which faults of earlier passes this pass could not test: what waits for its next attempt or question. And which
+    end without being well: a list that is cut short, where the count is believed instead (R34).
+    """
     for study, known in findings.memory.items():
+        if any(_is_cut(one.listing) and series_rules.count_is_believed(one.listing) for one in known.series.values()):
+            findings.dropped.add(FIND)
         if known.obstacle and study not in findings.asked:
             findings.untested.add(cut_short_group(study))
         for series, one in known.series.items():
             findings.untested |= _untested_of(study, series, one, findings.attempted)
 
 
+def _is_cut(listing: Listing | None) -> bool:
+    return listing is not None and listing.cut_in_a_row > 0
+
+
 def _untested_of(study: str, series: str, memory: SeriesMemory, attempted: Collection[Place]) -> set[str]:
     """The groups of faults that concern one series and that were not tested, as far as its MEMORY tells."""
     untested = set()
     attempt, listing = memory.attempt, memory.listing
-    if listing is not None and listing.cut_in_a_row and not series_rules.count_is_believed(listing):
+    if _is_cut(listing) and not series_rules.count_is_believed(listing):
         untested.add(FIND)
     if memory.complete or attempt is None:
         return untested

@@ -58,7 +58,8 @@ class Findings:
 
     `memory` is what is remembered of each study, brought up to date; `closed` are the requests that were moved.
     `attempted` are the series for which a C-MOVE was sent, `asked` the studies of which the questions before closing
-    were asked. `untested` are the groups of faults that this pass could not test.
+    were asked. `untested` are the groups of faults that this pass could not test, `dropped` those that end because
+    nobody asks any more, and not because all is well.
     """
 
     memory: dict[str, StudyMemory]
@@ -68,6 +69,7 @@ class Findings:
     attempted: set[Place] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
     untested: set[str] = field(default_factory=set)
+    dropped: set[str] = field(default_factory=set)
     reports: list[StudyReport] = field(default_factory=list)
     closed: list[ClosedRequest] = field(default_factory=list)
     moves_sent: int = 0

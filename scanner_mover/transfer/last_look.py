@@ -11,7 +11,7 @@ from scanner_mover.rules.records import Listing
 from scanner_mover.scanner.inventory import Everything, Inventory, StudyAnswer
 from scanner_mover.site.mpps import Step
 from scanner_mover.transfer import waiting
-from scanner_mover.transfer.faults import cut_short, fault
+from scanner_mover.transfer.faults import FIND, cut_short, fault
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.study import Series, Study, look
 from scanner_mover.transfer.telling import note_failure
@@ -81,6 +81,8 @@ class LastLook:
     def _say_list(self, study: Study, series: Series, listing: Listing, failure: Failure | None) -> None:
         name, log = f"{study.uid}/{series.uid}", self.job.log
         if series_rules.count_is_believed(listing) and series.told.count is not None:
+            if listing.cut_in_a_row:
+                self.findings.dropped.add(FIND)  # it is believed from here on, and lists no better (R34)
             why = failure.text if failure else "it names none"
             log(f"{name}, the scanner does not list its images ({why}): relying on the count")
         elif listing.cut_in_a_row:

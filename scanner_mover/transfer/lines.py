@@ -65,6 +65,7 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
         faults.from_json(frame.state.faults),
         Scope(
             untested=work.untested,
+            dropped=work.dropped,
             nothing=raised is not None or settings is None or by_hand,
             no_scanner=off or work.report is None,
             requested=None if off or work.report is None else work.requested,

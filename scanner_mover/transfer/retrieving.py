@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from scanner_mover import clock
 from scanner_mover.rules import retrieving as rules
-from scanner_mover.rules import series as series_rules
 from scanner_mover.rules import turns
 from scanner_mover.rules.retrieving import How, NotNow
+from scanner_mover.site.images import images_in
 from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.job import Findings, Job
-from scanner_mover.transfer.study import Series, Study
+from scanner_mover.transfer.study import Series, Study, recounted
 from scanner_mover.transfer.telling import report_stuck, say_count
 
 
@@ -28,7 +28,7 @@ class Retrieving:
         for uid in turns.series_in_order(study.series, study.memory.series):
             series = self.attempts.judged(study, study.series[uid])
             say_count(self.job, study, series)
-            if series.count.complete or not series.wanted or not series.is_told:
+            if series.count.complete or not series.wanted or series.has_nothing_to_send:
                 continue
             why = self._why_not_now(study, series)
             if why is not None:
@@ -44,13 +44,13 @@ class Retrieving:
         report_stuck(self.job, self.findings, study)
 
     def seconds_left(self, study: Study) -> float | None:
-        """Seconds until the next attempt of a series of STUDY; None when none is incomplete."""
+        """Seconds until the next attempt of a series of STUDY; None when none will be made."""
         now, pauses = clock.now(), self.job.pauses
         sick = self._silent_for(study)
         waits = [
             max(rules.due_in(one.memory, len(one.here.names), now, pauses), sick)
             for one in study.wanted
-            if not one.count.complete and one.is_told
+            if not one.count.complete and not one.has_nothing_to_send
         ]
         return min(waits, default=None)
 
@@ -64,8 +64,6 @@ class Retrieving:
             return why
         if are_being_rewritten(series, self.job.settings.quiet_seconds, time.time()):
             return NotNow.ON_THEIR_WAY
-        if series_rules.lists_nothing(series.told, memory.listing):
-            return NotNow.NO_IMAGES
         return NotNow.SCANNER_FAILING if self._silent_for(study) > 0 and not by_hand else None
 
     def _silent_for(self, study: Study) -> float:
@@ -90,8 +88,6 @@ class Retrieving:
                 self.job.log(f"{name}, {attempts} brought nothing: the next one in {left:.0f} s")
             case NotNow.SCANNER_FAILING:
                 self.job.log(f"{name}, not asked for now: the scanner sends nothing at all")
-            case NotNow.NO_IMAGES:
-                pass  # R37
 
     def _retrieve(self, study: Study, series: Series) -> None:
         job, name = self.job, f"{study.uid}/{series.uid}"
@@ -102,6 +98,9 @@ class Retrieving:
         if reason is not None:
             study.error = study.error or reason
             study.remember(series.uid, replace(series.memory, error=reason))
+            return
+        series = self._with_what_came(study, series)
+        if series.count.complete:
             return
         if rules.needs_list(series.memory, series.here.names, by_hand=job.by_hand):
             listed = self.attempts.list_images(study, series)
@@ -114,6 +113,17 @@ class Retrieving:
             self._count_as_fruitless(study, series)
             return
         self.attempts.make(study, series, how)
+
+    def _with_what_came(self, study: Study, series: Series) -> Series:
+        """SERIES with the images of it that came while others were retrieved in this pass."""
+        if not self.findings.moves_sent:
+            return series
+        here = images_in(self.job.folders.series(study.uid, series.uid))
+        if here.names == series.here.names:
+            return series
+        study.series[series.uid] = recounted(series, here, self.job.settings, clock.now())
+        say_count(self.job, study, study.series[series.uid])
+        return study.series[series.uid]
 
     def _count_as_fruitless(self, study: Study, series: Series) -> None:
         """More images are told than can be asked for, and those are here: somebody must hear of it (R31)."""

@@ -41,6 +41,18 @@ class Series:
         return self.told.series_instance_uid
 
     @property
+    def has_nothing_to_send(self) -> bool:
+        """Whether asking for it brings nothing: the scanner no longer tells it, all that it tells is here (R36), or its
+        list is empty (R37).
+        """
+        if not self.is_told or series_rules.lists_nothing(self.told, self.memory.listing):
+            return True
+        asked = self.memory.list_asked
+        is_listed = asked is not None and asked.basis == self.basis
+        is_known = is_listed or not series_rules.are_named_by_uid(self.here.names)
+        return self.count.given_up_in is not None and is_known
+
+    @property
     def basis(self) -> str:
         """What is told and here, as a text: a change of it allows a question at once (R44)."""
         return f"{self.told.count}:{len(self.here.names)}"

@@ -4,7 +4,10 @@ import datetime
 from dataclasses import replace
 
 from scanner_mover.config import Settings
+from scanner_mover.moment import Moment
+from scanner_mover.rules import asking
 from scanner_mover.rules import closing as rules
+from scanner_mover.rules.series import lists_nothing
 from scanner_mover.rules.words import Procedure, WaitsFor
 from scanner_mover.transfer.study import Study
 
@@ -49,6 +52,13 @@ def waits_for(study: Study, settings: Settings, due_in: float | None) -> WaitsFo
         quiet=quiet,
         due=due_in is not None and due_in <= 0,
     )
+
+
+def next_list_in(study: Study, now: Moment) -> float | None:
+    """Seconds until the scanner is asked again for a list that was empty (R37, R44); None where none was."""
+    empty = [one for one in study.wanted if not one.count.complete and lists_nothing(one.told, one.memory.listing)]
+    waits = (asking.due_in(one.memory.list_asked, one.basis, now, counted=False) for one in empty)
+    return min(waits, default=None)
 
 
 def _no_mpps_seconds(study: Study, settings: Settings) -> float | None:

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 class Work(Record):
     """What the work of a pass came to; `report` is None when it was cut short.
 
-    `untested` are the groups of faults that it could not test, `requested` the studies that were asked for.
+    `untested` are the groups of faults that it could not test, `dropped` those that end without being well, `requested`
+    the studies that were asked for.
     """
 
     report: PassReport | None = None
     untested: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
     requested: frozenset[str] = frozenset()
 
 
@@ -54,6 +56,7 @@ def work(frame: Frame, settings: Settings) -> Work:
             studies = findings.reports
             done = Work(
                 untested=frozenset(findings.untested),
+                dropped=frozenset(findings.dropped),
                 requested=frozenset(request.study_instance_uid for request in requests),
             )
         else:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -290,12 +291,13 @@ class TestLists:
         scanner.script.find_ends_with["IMAGE"] = status
         scanner.script.most_answers["IMAGE"] = 3
         for exit_status in (5, 5, 0):
-            scenario.a_pass(exit_status=exit_status)
+            done = scenario.a_pass(exit_status=exit_status)
             if exit_status:
                 assert scenario.where(study) == "active-scans"
                 scenario.time_passes(LONG)
         assert scenario.where(study) == "finished-scans"
         assert scenario.said("relying on the count")
+        assert not done.stderr, "nothing has recovered"
 
     def test_R35_the_list_of_series_is_cut_off(self, scenario: Scenario, scanner: ScriptedScanner) -> None:
         study = scenario.acquire(1, 2, 1, 2)
@@ -323,6 +325,8 @@ class TestLists:
         scanner.vanish(series_of(study))
         scenario.a_pass()
         assert scenario.where(study) == "active-scans"
+        said = r"closes incomplete in 59 min \d+ s if nothing changes, the scanner no longer has 4 of 6 images"
+        assert re.search(said, scenario.site.mover("status").stdout)
         scenario.time_passes(3601)
         done = scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
@@ -337,10 +341,21 @@ class TestLists:
         scanner.add_empty_series(study.uid, series_of(study, 9))
         scenario.a_pass()
         assert scenario.where(study) == "active-scans"
+        said = r"the scanner lists no image of 1 series, next try (\d\d:\d\d|in the next pass)"
+        assert re.search(said, scenario.site.mover("status").stdout)
         scenario.time_passes(LONG)
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
         assert [series for _, series, _ in scanner.moves] == [series_of(study)]
+
+    def test_a_series_that_came_with_another_is_not_asked_for(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        study = scenario.acquire(2, 3)
+        scanner.script.sends = lambda paths: study.paths
+        scenario.a_pass()
+        assert scenario.where(study) == "finished-scans"
+        assert len(scanner.moves) == 1
 
     def test_R44_a_list_that_changed_nothing_is_not_asked_for_every_pass(
         self, scenario: Scenario, scanner: ScriptedScanner

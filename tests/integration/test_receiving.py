@@ -223,6 +223,32 @@ class TestOthers:
         finally:
             subprocess.run(["umount", str(raw)], check=True)
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+    def test_a_disk_that_is_full_is_said_at_once_and_not_blamed_on_the_scanner(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        """As with a quota: the reserve does not see it. storescp answers nothing then, and the C-MOVE would hang."""
+        folder = scenario.site.data / "site"
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False).returncode:
+            pytest.skip("no mounts of our own")
+        try:
+            scenario.site.config(reserve_bytes=0, retrieve_stall_seconds=300)
+            study = scenario.acquire(3)
+            fill = folder / "rejected" / "fill"
+            fill.parent.mkdir()
+            fill.write_bytes(bytes(1_000_000))
+            began = len(scanner.moves)
+            done = scenario.a_pass(exit_status=4)
+            assert "images cannot be written into" in done.stderr and "No space left on device" in done.stderr
+            assert "scanner" not in done.stderr.replace("scanner-mover", "").replace(str(folder), "")
+            assert len(scanner.moves) == began, "the console was not bothered"
+            fill.unlink()
+            scenario.every_pause_is_over()
+            scenario.a_pass()
+            assert scenario.where(study) == "finished-scans"
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
+
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk")
     def test_what_a_stranger_sends_is_set_aside_from_another_disk_too(
         self, scenario: Scenario, scanner: ScriptedScanner

@@ -57,7 +57,7 @@ def test_output_alone_does_not_keep_it_beyond_the_other_limit(monkeypatch):
     progress[0] = 1
     for size in range(5, 10):
         assert clock.after(6, size) is None
-    assert clock.after(6, 10) == Ending(Why.NO_PROGRESS, "ended: no progress for 30 seconds")
+    assert clock.after(6, 10) == Ending(Why.TOO_LONG, "ended: no progress for 30 seconds")
 
 
 def test_it_is_looked_at_now_and_then_only(monkeypatch):

@@ -348,6 +348,16 @@ def test_many_queries_without_end_end_the_call(asks, tmp_path):
     assert len((tmp_path / "tools" / "calls").read_text().splitlines()) == 3
 
 
+def test_answers_that_trickle_in_are_no_answers(asks, monkeypatch, tmp_path):
+    """The scanner sends one now and then, and no end: nothing more of this call is asked."""
+    monkeypatch.setattr(findscu, "_MOST_LIMITS", 0.02)
+    found = asks("query-0-0-good", "query-3-9", "query-0-0-good")
+    assert kinds(found) == [None, Kind.ENDLESS, Kind.ENDLESS]
+    assert found[1].failure is not None and found[1].failure.text == "ended: its answers came to no end"
+    assert found[1].answers == []
+    assert len((tmp_path / "tools" / "calls").read_text().splitlines()) == 1
+
+
 def test_who_wants_few_answers_gets_them_of_a_query_without_end(asks):
     [found] = asks(f"query-{FEWER + 1}-9", most_read=2)
     assert (found.failure, len(found.answers)) == (None, 2)

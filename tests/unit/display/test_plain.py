@@ -20,6 +20,10 @@ NOON = time.mktime((*time.localtime()[:3], 12, 0, 0, 0, 0, -1))
         (Waiting(), "-"),
         (Waiting(WaitsFor.QUIET, "closes if nothing changes", NOON + 42.9), "closes in 42 s if nothing changes"),
         (Waiting(WaitsFor.QUIET, "closes if nothing changes", NOON - 5), "closes in the next pass if nothing changes"),
+        (
+            Waiting(WaitsFor.QUIET, "closes incomplete if nothing changes, the scanner no longer has it", NOON + 3000),
+            "closes incomplete in 50 min 0 s if nothing changes, the scanner no longer has it",
+        ),
         (Waiting(WaitsFor.PROCEDURE, "step MPPS.1.2.3 still in progress"), "step MPPS.1.2.3 still in progress"),
         (Waiting(WaitsFor.MPPS, "no MPPS file"), "no MPPS file"),
         (Waiting(WaitsFor.MPPS, "no MPPS file", NOON + 1920), "no MPPS file, closes 12:32 without one"),

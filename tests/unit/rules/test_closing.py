@@ -26,6 +26,8 @@ BOOT, OTHER_BOOT = "one boot", "another boot"
 NOW = Moment(BOOT, 1000)
 ENDED, RUNNING, UNKNOWN = Procedure.ENDED, Procedure.IN_PROGRESS, Procedure.UNKNOWN
 WHOLE, PART, UNCOUNTED = Count(3, 3, True), Count(3, 2, False), Count(None, 9, False)
+# All that the scanner still tells is here (R36).
+GONE = Count(6, 2, False, given_up_in=90.0)
 TODAY = datetime.date(2026, 2, 1)
 
 
@@ -91,6 +93,12 @@ def test_R19_R20_a_procedure_has_ended_when_all_its_steps_have(ended, state):
         (True, [WHOLE], RUNNING, 0, False, WaitsFor.PROCEDURE),
         (True, [WHOLE], UNKNOWN, 0, False, WaitsFor.MPPS),
         (True, [WHOLE], ENDED, 0.1, False, WaitsFor.QUIET),
+        (True, [WHOLE, GONE], ENDED, 0, False, WaitsFor.QUIET),
+        (True, [GONE], RUNNING, 0, False, WaitsFor.PROCEDURE),
+        (True, [GONE], UNKNOWN, 0, False, WaitsFor.MPPS),
+        (True, [GONE, PART], ENDED, 0, False, WaitsFor.IMAGES),
+        (True, [GONE, PART], ENDED, 0, True, WaitsFor.RETRIEVE),
+        (False, [GONE], ENDED, 0, False, WaitsFor.SCANNER),
     ],
 )
 def test_R22_R23_finished_is_answered_whole_ended_and_quiet(answered, counts, state, quiet, due, what):
@@ -112,7 +120,9 @@ def test_R14_without_a_final_success_nothing_is_finished(state):
     assert found is WaitsFor.SCANNER
 
 
-counted = st.builds(Count, st.none() | st.integers(0, 3), st.integers(0, 3), st.booleans())
+counted = st.builds(
+    Count, st.none() | st.integers(0, 3), st.integers(0, 3), st.booleans(), given_up_in=st.none() | st.just(5.0)
+)
 
 
 @given(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import Attempt, SeriesMemory
+from scanner_mover.rules.records import Attempt, Listing, SeriesMemory
 from scanner_mover.rules.reporting import Stuck, Waiting, failed_reason, stuck_text, waiting
 from scanner_mover.rules.series import Count
 from scanner_mover.rules.words import WaitsFor
@@ -15,6 +15,7 @@ FAILED = replace(SUCCEEDED, succeeded=False, error="Warning: 0xB000")
 MISSING = Count(6, 4, False, missing=2)
 WAITS = SeriesMemory(attempt=SUCCEEDED, fruitless=1)
 STUCK = SeriesMemory(attempt=SUCCEEDED, fruitless=3)
+EMPTY = SeriesMemory(listing=Listing(succeeded=True))
 
 
 def waits(waits_for: WaitsFor, *series: tuple[Count, SeriesMemory], due_in=90.0, quiet=42.0, steps=(), error=None):
@@ -45,6 +46,16 @@ def waits(waits_for: WaitsFor, *series: tuple[Count, SeriesMemory], due_in=90.0,
         (WaitsFor.IMAGES, [(MISSING, WAITS), (Count(None, 3, False), WAITS)], None, "2 series incomplete", 90),
         (WaitsFor.IMAGES, [(MISSING, WAITS), (Count(9, 9, True), STUCK)], None, "2 of 6 images missing", 90),
         (WaitsFor.QUIET, [], None, "closes if nothing changes", 42),
+        (WaitsFor.QUIET, [(Count(9, 9, True), WAITS)], None, "closes if nothing changes", 42),
+        (
+            WaitsFor.QUIET,
+            [(Count(6, 2, False, given_up_in=3000.0), WAITS), (Count(9, 9, True), WAITS)],
+            None,
+            "closes incomplete if nothing changes, the scanner no longer has 4 of 6 images",
+            3000,
+        ),
+        (WaitsFor.IMAGES, [(Count(None, 0, False), EMPTY)], None, "the scanner lists no image of 1 series", 90),
+        (WaitsFor.IMAGES, [(Count(None, 0, False), EMPTY), (MISSING, WAITS)], None, "2 series incomplete", 90),
         (WaitsFor.MPPS, [], None, "no MPPS file", 42),
         (WaitsFor.SCANNER, [], None, "the scanner has no series of it", None),
         (WaitsFor.SCANNER, [], "Connection refused", "Connection refused", 90),

@@ -217,11 +217,11 @@ def test_R33_a_list_of_before_is_no_proof_after_images_arrived():
     [
         (True, 6, 2, None, Count(6, 2, False)),
         (True, 4, 2, None, Count(6, 2, False)),
-        (True, 4, 4, ago(3599), Count(6, 4, False)),
+        (True, 4, 4, ago(3599), Count(6, 4, False, given_up_in=1.0)),
         (True, 4, 4, ago(3600), Count(6, 4, True, vanished=True)),
         (True, 4, 2, ago(3600), Count(6, 2, False, vanished=True)),
         (True, 4, 6, None, Count(4, 6, True)),
-        (False, None, 2, None, Count(6, 2, False)),
+        (False, None, 2, None, Count(6, 2, False, given_up_in=3600.0)),
         (False, None, 2, ago(3600), Count(6, 2, True, vanished=True)),
         (False, None, 6, None, Count(6, 6, True)),
     ],

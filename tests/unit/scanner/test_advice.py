@@ -24,7 +24,7 @@ def test_each_kind_names_the_scanner_its_words_and_what_to_do(kind):
 
 
 def test_each_kind_has_a_line_of_its_own():
-    alike = {Kind.STALLED: Kind.INTERRUPTED}
+    alike = {Kind.STALLED: Kind.INTERRUPTED, Kind.ENDLESS: Kind.LIMIT}
     beginnings = {line(kind).partition(" (")[0] for kind in Kind}
     assert len(beginnings) == len(Kind) - len(alike)
 

@@ -19,6 +19,7 @@ from scanner_mover.dicom import (
 )
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules.records import Told
+from scanner_mover.scanner import inventory
 from scanner_mover.scanner.inventory import SeriesAnswer, StudyAnswer, image_answer, series_answer, study_answer
 
 STUDY, SERIES = "1.2.3", "1.2.3.4"
@@ -145,3 +146,31 @@ def test_whatever_is_answered_only_valid_UIDs_and_numbers_come_out(values):
         assert told.count is None or told.count > 0
     images = image_answer(STUDY, SERIES, answers)
     assert len(images.sop_instance_uids) <= images.answers <= len(values)
+
+
+# The scanner as a whole
+
+
+@pytest.mark.parametrize(
+    ("failures", "calls"),
+    [
+        ([Kind.STALLED, Kind.STALLED], 2),
+        ([Kind.STALLED, None, Kind.STALLED], 4),
+        ([Kind.ENDLESS], 1),
+        ([Kind.UNREACHABLE], 1),
+        ([Kind.REFUSED, Kind.REFUSED, Kind.REFUSED], 4),
+    ],
+)
+def test_a_scanner_that_falls_silent_is_not_asked_again_and_again_in_one_pass(monkeypatch, tmp_path, failures, calls):
+    made = []
+
+    def ask(tools, settings, files, queries, tags, *, retries, log):
+        kind = failures[len(made)] if len(made) < len(failures) else None
+        made.append(queries)
+        return [found(failure=None if kind is None else Failure(kind, "words"))] * len(queries)
+
+    monkeypatch.setattr(inventory, "ask", ask)
+    asks = inventory.Inventory(None, None, None, 0, print)  # type: ignore[arg-type]
+    answers = [asks.series([STUDY])[STUDY] for _ in range(4)]
+    assert len(made) == calls
+    assert all(one.failure is not None for one in answers[calls:])

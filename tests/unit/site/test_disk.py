@@ -1,5 +1,6 @@
 """The disk: folders, free space, files that are written in one step."""
 
+import errno
 import json
 import os
 import stat
@@ -10,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from scanner_mover.errors import UnusableError
-from scanner_mover.site.disk import free_bytes, make_folder, sync_file_system, sync_folder, write_json
+from scanner_mover.site.disk import (
+    free_bytes,
+    make_folder,
+    need_writable,
+    sync_file_system,
+    sync_folder,
+    write_json,
+)
 
 WRITE_MUCH = """
 import sys
@@ -50,6 +58,27 @@ def _read_only(monkeypatch) -> None:
 
     monkeypatch.setattr(os, "statvfs", lambda path: Disk)
     make_folder("/")
+
+
+def test_a_folder_in_which_a_file_can_be_written(tmp_path):
+    need_writable(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_which_no_file_can_be_written_is_named(tmp_path):
+    with pytest.raises(UnusableError, match=rf"^images cannot be written into {tmp_path}: No such file or directory"):
+        need_writable(str(tmp_path / "staging"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_and_a_used_up_quota_are_named(tmp_path, monkeypatch, number):
+    def write(descriptor, content):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(UnusableError, match=rf"{os.strerror(number)}: nothing is retrieved until they can$"):
+        need_writable(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_free_space_is_that_of_the_nearest_folder_that_is_there(tmp_path):

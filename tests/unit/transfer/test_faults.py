@@ -218,6 +218,16 @@ def test_R38_no_line_says_that_all_is_well_with_a_study_that_failed_or_is_not_re
     assert passes.tell(scope=scope) == [] and passes.reported == []
 
 
+def test_R34_R38_what_ends_because_nobody_asks_any_more_has_not_recovered(passes):
+    find = Failure(Kind.OUT_OF_RESOURCES, "Refused").about(Service.FIND, Level.IMAGE)
+    move = Failure(Kind.OUT_OF_RESOURCES, "Refused").about(Service.MOVE, Level.SERIES)
+    passes.tell(find, move)
+    assert passes.tell(scope=ALL_TESTED._replace(dropped={FIND, MOVE}, untested={FIND})) == []
+    assert [one.group for one in passes.reported] == [FIND], "what still waits for its next try holds"
+    (line,) = passes.tell()
+    assert line.startswith("recovered")
+
+
 def test_a_study_that_the_scanner_does_not_have_is_about_one_call(passes):
     passes.tell(no_study(STUDY), scope=Scope(nothing=True))
     assert passes.tell() == [] and passes.reported == []

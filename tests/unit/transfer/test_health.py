@@ -54,6 +54,13 @@ def test_what_waits_for_its_next_attempt_or_question_has_not_recovered(series, g
     assert untested(series) == groups
 
 
+def test_R34_a_list_that_is_cut_too_often_has_not_recovered_when_the_count_is_believed():
+    for cut, dropped in ((CUT, set()), (replace(CUT, cut_in_a_row=3), {FIND}), (replace(CUT, cut_in_a_row=0), set())):
+        findings = Findings({STUDY: StudyMemory(series={SERIES: SeriesMemory(listing=cut)})})
+        health.note_untested(findings)
+        assert findings.dropped == dropped
+
+
 def test_what_was_asked_for_in_this_pass_was_tested():
     assert untested(SeriesMemory(attempt=FAILED), attempted=True) == set()
     assert untested(SeriesMemory(attempt=SUCCEEDED, fruitless=3), attempted=True) == {STUCK}
