@@ -16,7 +16,7 @@ from scanner_mover.dcmtk.tool import Run, Toolbox, no_dictionary
 
 # The kernel takes an argument list of 2 MB; names are far shorter than this allows.
 _FILES_A_CALL = 1000
-# A call is ended when dcmdump prints nothing for so long, and one for a single file.
+# Seconds without output after which a call is ended: one for many files, and one for a single file.
 _CALL_STALL_SECONDS = 20.0
 _FILE_STALL_SECONDS = 10.0
 # So long the files at which it stops are looked for: the pass goes on in the end.

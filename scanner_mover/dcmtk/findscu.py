@@ -33,11 +33,11 @@ from scanner_mover.failures import Failure, Kind, Service
 MOST_ANSWERS = 100_000
 MOST_BYTES = 64 * 1024 * 1024
 
-# Answers that never end are cut off after so many times the limit of one: an hour, by default.
+# Answers that never end are cut off after this many times the limit of one answer: an hour, by default.
 _MOST_LIMITS = 60
-# So many times the other queries are asked again because one before them had answers without end.
+# How often the other queries are asked again because one before them had answers without end.
 _MOST_ENDLESS = 3
-# So much is taken on a disk that is fuller than the reserve: a few answers, so that what is complete can be closed.
+# Bytes taken on a disk that is fuller than the reserve: a few answers, so that what is complete can be closed.
 _SMALL_BYTES = 1024 * 1024
 # With less than that free, an answer that cannot be read was written to a full disk.
 _NO_ROOM_BYTES = 64 * 1024

@@ -17,7 +17,7 @@ from scanner_mover.dcmtk.association import address, options, output_lines, why_
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.failures import Failure, Service
 
-# Responses without a new image are waited for during so many stall limits, where we see images arrive.
+# When we receive, allow this many stall limits without a new image.
 _MOST_LIMITS = 10
 
 _SENDING = re.compile(r"I: Sending Move Request.*")

@@ -99,7 +99,7 @@ def _living(processes: Iterable[Process]) -> list[Process]:
 
 
 def _signal_until(find: Callable[[], list[Process]], number: int, states: str, seconds: float) -> None:
-    """Send the signal NUMBER to what FIND gives until all of that is in one of STATES, at most so many SECONDS."""
+    """Send the signal NUMBER to what FIND gives until all of that is in one of STATES, for at most SECONDS."""
     deadline = time.monotonic() + seconds
     while left := [process for process in find() if process.state not in states]:
         if time.monotonic() > deadline:

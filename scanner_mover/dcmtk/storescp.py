@@ -31,7 +31,7 @@ NAME = "storescp"
 #: The files with rules about who may connect, and how a rule for a daemon is found in one.
 RULES = ("/etc/hosts.allow", "/etc/hosts.deny")
 
-# A connection that asks for no association is ended after so many seconds.
+# Seconds after which a connection that asks for no association is ended.
 _ASSOCIATION_SECONDS = 30
 _FIRST_FREE_PORT = 1024
 _START_SECONDS = 30.0

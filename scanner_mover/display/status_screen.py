@@ -16,7 +16,7 @@ from scanner_mover.transfer.overview import FailedRequest, Overview, RequestStat
 # that matter least go first.
 _ROOM_FOR_WORDS = 40
 _LEAST_FIRST = ("bar", "series", "procedure", "state")
-# Below so many columns, the words are in a line of their own.
+# On a screen narrower than this many columns, what a request waits for has a line of its own.
 _VERY_NARROW = 70
 _BAR_WIDTH, _SHORT_BAR_WIDTH = 8, 4
 _ATTENTION = "bold red"

@@ -11,7 +11,7 @@ from rich.text import Text
 from scanner_mover.display.output import put
 from scanner_mover.text import printable
 
-#: Below so many columns a table would tear its words apart: each row is written in lines of its own.
+#: On a screen narrower than this many columns a table would tear words apart: each row gets lines of its own.
 NARROW = 120
 
 _REFRESHES_A_SECOND = 4

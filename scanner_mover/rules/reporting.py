@@ -7,7 +7,7 @@ from scanner_mover.rules.records import STUCK_ATTEMPTS, SeriesMemory
 from scanner_mover.rules.series import Count
 from scanner_mover.rules.words import WaitsFor
 
-# R31: so many missing images are named.
+# R31: at most this many missing images are named.
 _MOST_NAMED = 3
 _MOST_STEPS = 2
 

@@ -20,7 +20,7 @@ from scanner_mover.moment import Moment
 from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, Sickness
 from scanner_mover.rules.series import are_named_by_uid
 
-# R29: so many series in a row that brought nothing at all, and the scanner as a whole is failing.
+# R29: after this many series in a row that brought nothing at all, the scanner as a whole is failing.
 SICK_SERIES = 3
 # A scanner that stalls so often in a row is not asked for more in this pass.
 MOST_STALLS = 2
@@ -171,7 +171,8 @@ def after_attempt(
     before: int,
     failure: Failure | None,
 ) -> SeriesMemory:
-    """MEMORY after an attempt that was sent and not ended by a signal; BEFORE it at most so many images were here."""
+    """MEMORY after an attempt that was sent and not ended by a signal; BEFORE is the largest number of
+    images that were ever here before it."""
     refused = by_name and failure is not None and failure.kind is Kind.REFUSED
     early = memory.attempt is not None and memory.fruitless > 0 and memory.attempt.basis != basis
     return replace(

@@ -9,7 +9,7 @@ from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
 from scanner_mover.rules.records import Listing, SeriesMemory, Told
 
-# R34: so many lists in a row that are cut short count as a refusal.
+# R34: this many lists in a row that are cut short count as a refusal.
 CUT_LISTS = 3
 # R36: what vanished at the scanner is waited for during an hour; a console that is re-indexing tells less for a while.
 VANISHED_SECONDS = 3600.0
@@ -27,7 +27,7 @@ class Count:
     """One series, counted: images expected (None: not known) and here, how many are missing by name, and the verdict.
 
     `vanished`: the scanner tells fewer images than before, or the series no longer, and less than that is here (R36).
-    `given_up_in`: all that it still tells is here, and the rest is waited for so many seconds more; None otherwise.
+    `given_up_in`: all that it still tells is here; seconds until the rest is no longer waited for. None otherwise.
     """
 
     expected: int | None

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from scanner_mover.site import header
 
-# The study's UID stands in most headers before so many bytes.
+# In most headers the study's UID stands within this many bytes.
 _HEADER_BYTES = 64 << 10
 
 

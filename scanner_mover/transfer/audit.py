@@ -1,6 +1,6 @@
 """The studies that were closed although images are missing: what `status --audit` finds (R39).
 
-The script closed studies that it had never pulled (R14). Each closed study is compared with what the scanner has now:
+The script closed studies that it had never retrieved (R14). Each one is compared with what the scanner has now:
 by the ledger if this program finished it, which finds series that came late and takes nothing for missing that the site
 cleaned up; otherwise by the images in `site/raw`.
 """

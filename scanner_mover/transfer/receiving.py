@@ -13,7 +13,7 @@ from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.faults import fault
 from scanner_mover.transfer.job import Findings, Job
 
-# R41: a scanner that says Success first sends within so many seconds, or is waited for as long as images arrive.
+# R41: a scanner that says Success first has this many seconds to send, and more for as long as images arrive.
 _SHORTEST_LISTENING_SECONDS = 5.0
 
 

@@ -79,7 +79,7 @@ class Retrieving:
         name, memory = f"{study.uid}/{series.uid}", series.memory
         match why:
             case NotNow.ON_THEIR_WAY:
-                self.job.log(f"{name}, pulled a moment ago, its images may still be on their way")
+                self.job.log(f"{name}, asked for a moment ago, its images may still be on their way")
             case NotNow.PAUSE:
                 here = len(series.here.names)
                 left = rules.due_in(memory, here, clock.now(), self.job.pauses)

@@ -184,4 +184,4 @@ def _summary(reports: Sequence[StudyReport], seconds: float) -> str:
     counts = ", ".join(f"{outcomes.count(one)} {one}" for one in ("finished", "failed", "waiting", "error"))
     retrieved = sum(series.pulled for report in reports for series in report.series)
     requests = "1 request" if len(reports) == 1 else f"{len(reports)} requests"
-    return f"pass over {requests}: {counts}; {retrieved} series pulled ({seconds:.1f} s)"
+    return f"pass over {requests}: {counts}; {retrieved} series retrieved ({seconds:.1f} s)"

@@ -39,7 +39,7 @@ class Study:
 
 
 def study(folder: Path, series: int, images: int, **attributes: Any) -> Study:
-    """One study with so many series of so many images; `attributes` as in `objects.mr_series`."""
+    """One study with this many series of this many images; `attributes` as in `objects.mr_series`."""
     uid = f"{objects.uid()}.{next(_first_number)}"
     made = Study(uid, {})
     for number in range(101, 101 + series):

@@ -53,7 +53,7 @@ class _Project:
         self.site.request(one.uid, content=b"" if mpps else json.dumps({"mpps": "not expected"}).encode())
 
     def live(self, until: float, *, hour: bool) -> None:
-        """Passes until so many seconds of the day are over."""
+        """Passes until this many seconds of the day are over."""
         while self.seconds < until:
             done = self.site.move("--settle", "0")
             self.passes += 1

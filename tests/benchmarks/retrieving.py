@@ -135,7 +135,7 @@ class _Bench:
 
 
 def _large_series(lab: Lab, images: int) -> Study:
-    """One series of so many images of 131 KB."""
+    """One series of this many images of 131 KB."""
     pixels = (bytes(range(256)) * (2 * _ROWS * _ROWS // 256))[: 2 * _ROWS * _ROWS]
     return study(lab.folder("studies"), 1, images, Rows=_ROWS, Columns=_ROWS, PixelData=pixels)
 

@@ -112,7 +112,7 @@ class Laboratory:
     def run(
         self, steps: Iterable[Sequence[Fault]], *, passes: int = 1, place: float = 0.5, sizes: Sequence[int] = ()
     ) -> None:
-        """The faults of each step at once, step after step, for so many passes; then they end.
+        """The faults of each step at once, step after step, for a number of passes; then they end.
 
         `sizes`: the numbers of images of each series of a sick study instead of the fault's own.
         """

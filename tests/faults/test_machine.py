@@ -115,7 +115,7 @@ def read_only(*parts: str) -> Fault:
 
 
 def full_disk(*parts: str, bytes_left: int) -> Fault:
-    """The folder below the site is a disk of its own with so many bytes left; there is room at the end."""
+    """The folder below the site is a disk of its own with this many bytes left; there is room at the end."""
 
     @contextlib.contextmanager
     def fault(lab: Lab) -> Iterator[None]:
@@ -487,7 +487,7 @@ def unmount(folder: Path) -> None:
 
 
 def fill(folder: Path, bytes_left: int) -> None:
-    """Write until the disk is full, then leave so many bytes."""
+    """Write until the disk is full, then leave this many bytes."""
     filler = _filler(folder)
     with contextlib.suppress(OSError), filler.open("ab", buffering=0) as file:
         while True:
@@ -564,7 +564,7 @@ def test_a_fault_in_a_pull(lab: Lab, during: str) -> None:
 
 @contextlib.contextmanager
 def in_the_middle(lab: Lab, images: int = 2) -> Iterator["Popen[str]"]:
-    """A pass whose C-MOVE waits, when so many images have come, until the scanner is told to go on."""
+    """A pass whose C-MOVE waits, when this many images have come, until the scanner is told to go on."""
     lab.scanner.script.hold_after = images
     with lab.site.moving() as process:
         wait_until(lambda: lab.scanner.is_held and len(received(lab.site)) >= images)

@@ -61,7 +61,7 @@ class Scenario:
         ended: bool | None = True,
         request: bool = True,
     ) -> Study:
-        """A study with a series of so many `images` each, at the scanner; its MPPS file; its request."""
+        """A study with a series of this many `images` each, at the scanner; its MPPS file; its request."""
         study_instance_uid = study_instance_uid or uid()
         study = Study(study_instance_uid, {})
         for number, count in enumerate(images, 1):
@@ -174,7 +174,7 @@ class Scenario:
 
 
 def time_passes(site: Site, seconds: float) -> int:
-    """Move every moment in the state file of `site`, and in its index of MPPS files, so many seconds back.
+    """Move every moment in the state file of `site`, and in its index of MPPS files, this many seconds back.
 
     Gives how many there are in the state.
     """

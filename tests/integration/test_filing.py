@@ -163,7 +163,7 @@ class TestWholeOrNot:
         return Settings("ABCD", "config.json", str(tmp_path / "data"), "scanner", 104, "SCANNER", "MOVER", 4006)
 
     def filed(self, settings: Settings, content: bytes, lengths: Iterable[int], origin: Origin) -> Filed:
-        """What is filed of files that hold so many of the first bytes of CONTENT."""
+        """What is filed of files that hold this many of the first bytes of CONTENT."""
         folders = DataFolders(settings.data_dir)
         folder = make_staging(folders, [STUDY], Lock())
         for length in lengths:

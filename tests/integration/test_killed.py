@@ -169,7 +169,7 @@ class TestLeftStaging:
     def leave(
         scenario: Scenario, name: str, paths: list[Path], cut: int | None = None, age: int = 0, boot: str | None = None
     ) -> None:
-        """Files that storescp received, cut to so many bytes, written so many seconds ago, in this boot or another."""
+        """Files that storescp received, cut to a number of bytes, written some seconds ago, in this boot or another."""
         folder = scenario.site.data / "site" / f"{STAGING}{name}"
         folder.mkdir(exist_ok=True)
         asked = {"boot": boot or clock.now().boot, "asked": []}

@@ -137,7 +137,7 @@ class TestOthers:
     @staticmethod
     @contextlib.contextmanager
     def receiving(scenario: Scenario, scanner: ScriptedScanner, images: int = 6, *more: int) -> Iterator[Study]:
-        """A pass that has received half of the images of a study, which has other series with so many MORE.
+        """A pass that has received half of the images of a study, which has other series with MORE images.
 
         It goes on at the end of the block, and finishes the study.
         """

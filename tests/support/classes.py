@@ -41,7 +41,7 @@ IMAGE_CLASSES = {
     "Label Map Segmentation": ("1.2.840.10008.5.1.4.1.1.66.7", "SEG"),
     "Parametric Map": ("1.2.840.10008.5.1.4.1.1.30", "MR"),
 }
-#: With the MR image and the JPEG image: so many objects, each in a series of its own.
+#: With the MR image and the JPEG image: this many objects, each in a series of its own.
 NUMBER = len(PRIVATE_CLASSES) + len(CLASSES) + len(IMAGE_CLASSES) + 2
 
 

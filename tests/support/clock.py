@@ -40,7 +40,7 @@ class Clock:
         return self._began + (time.time() - self._began) * self._speed
 
     def jump(self, seconds: float) -> None:
-        """From now on it goes wrong by so many seconds."""
+        """From now on it goes wrong by this many seconds."""
         part = self._file.with_name("clock.part")
         part.write_text(f"{self._began} {self._speed} {seconds}", encoding="ascii")
         part.rename(self._file)

@@ -104,7 +104,7 @@ class Script:
     find_ends_with: dict[str, int] = field(default_factory=dict)
     """The final status at this level, after all the answers."""
     most_answers: dict[str, int] = field(default_factory=dict)
-    """At this level at most so many answers to a query, then the final status as if there were no more."""
+    """At this level at most this many answers to a query, then the final status as if there were no more."""
     lists_twice: Collection[str] = ()
     """These SOPInstanceUIDs are named twice at IMAGE level."""
     endless: Collection[str] = ()
@@ -135,14 +135,14 @@ class Script:
     sends_nothing: bool = False
     """No image is sent, and the final status is Success: the address of the destination is a stale one."""
     sends_after: float | None = None
-    """The final status, Success, comes at once; the images are sent so many seconds later."""
+    """The final status, Success, comes at once; the images are sent this many seconds later."""
     abort_move_after: int | None = None
-    """Abort both associations of a C-MOVE when so many images are sent."""
+    """Abort both associations of a C-MOVE when this many images are sent."""
     move_silence: float = 0
     """Seconds of silence in a C-MOVE, when `move_silence_after` images are sent."""
     move_silence_after: int = 0
     hold_after: int | None = None
-    """A C-MOVE stops when so many images are sent, until the test calls `ScriptedScanner.go_on`; see `is_held` there.
+    """A C-MOVE stops when this many images are sent, until the test calls `ScriptedScanner.go_on`; see `is_held` there.
     So that something can happen in the middle of it, however fast or slow the machine is."""
     seconds_between_images: float = 0
     """Seconds before each image."""

@@ -260,7 +260,7 @@ def test_a_findscu_that_crashes_says_so(tmp_path, folder):
 
 # Answers without end
 
-# For each query file whose name has ANSWERS-BYTES in it: so many answers, the last in a file of so many bytes (0: in
+# For each query file whose name has ANSWERS-BYTES in it: ANSWERS answers, the last in a file of BYTES bytes (0: in
 # no file). Then it waits, or ends the query with Success when the name has "good" in it.
 ANSWERS_AS_ASKED = """
 import os, re, sys, time

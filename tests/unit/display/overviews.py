@@ -17,7 +17,7 @@ def request(study: str, outcome: str, received: int, expected: int | None, waiti
     """A request of one series, two hours old."""
     series = SeriesReport(f"{study}.1", expected, received, received == expected, True, None)
     report = StudyReport(study, outcome, (series,), "in progress", None)
-    return RequestStatus(report, NOW - 7500, 7500, waiting, "1 series pulled", "2026-01-31T10:15:00+01:00")
+    return RequestStatus(report, NOW - 7500, 7500, waiting, "1 series retrieved", "2026-01-31T10:15:00+01:00")
 
 
 STUCK = request(

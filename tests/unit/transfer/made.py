@@ -30,7 +30,7 @@ def ago(seconds: float) -> Moment:
 
 
 def uids(number: int) -> list[str]:
-    """The SOPInstanceUIDs of a series of so many images."""
+    """The SOPInstanceUIDs of a series of this many images."""
     return [f"{SERIES}.{one}" for one in range(1, number + 1)]
 
 

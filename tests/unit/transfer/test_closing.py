@@ -96,7 +96,7 @@ class Site:
         return make_job(self.root, self.lines, **self.options)
 
     def pass_(self, seconds: float = 0) -> Outcome:
-        """One pass, so many seconds after the last one."""
+        """One pass, this many seconds after the last one."""
         self.watch.seconds += seconds
         self.lines.clear()
         self.findings = findings = Findings({STUDY: self.memory})

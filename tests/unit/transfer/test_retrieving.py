@@ -148,8 +148,8 @@ def test_R30_R31_when_nothing_can_be_asked_for_by_name_that_counts_as_an_attempt
 @pytest.mark.parametrize(
     ("memory", "words"),
     [
-        (SeriesMemory(attempt=DONE, received=2, largest=2), "pulled a moment ago"),
-        (SeriesMemory(attempt=DONE, received=1, largest=2), "pulled a moment ago"),
+        (SeriesMemory(attempt=DONE, received=2, largest=2), "asked for a moment ago"),
+        (SeriesMemory(attempt=DONE, received=1, largest=2), "asked for a moment ago"),
         (SeriesMemory(attempt=replace(DONE, judged=True), received=2, largest=2, fruitless=4), "4 attempts brought"),
         (SeriesMemory(attempt=replace(DONE, before=2), received=2, largest=2, fruitless=3), "4 attempts brought"),
     ],
