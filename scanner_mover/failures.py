@@ -2,7 +2,8 @@
 
 import enum
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from scanner_mover.record import Record
 
 
 class Kind(enum.Enum):
@@ -52,7 +53,7 @@ class Title(enum.Enum):
     CALLING = "calling"
 
 
-class Detail(NamedTuple):
+class Detail(Record):
     """What is known of a failure beyond its kind; None or empty: not known.
 
     `refused` names SOP classes or transfer syntaxes that were not accepted, in the words of the tool.
@@ -64,7 +65,7 @@ class Detail(NamedTuple):
     refused: tuple[str, ...] = ()
 
 
-class Failure(NamedTuple):
+class Failure(Record):
     """One failure: its kind, the tool's or the scanner's own words, and what else is known of it."""
 
     kind: Kind

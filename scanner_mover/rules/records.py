@@ -1,16 +1,19 @@
-"""One series and one study at each stage: told by the scanner, remembered between passes."""
+"""One series and one study at each stage: told by the scanner, remembered between passes.
+
+A plain module: `status` reads what a pass remembers.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from scanner_mover.moment import Moment
+from scanner_mover.record import Record
 
-# R31: after so many attempts in a row that brought nothing, somebody must hear of it.
+# R31: after this many attempts in a row that brought nothing, somebody must hear of it.
 STUCK_ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(Record):
     """One series as the scanner tells it at SERIES level; a count is None when there is none (R13)."""
 
     series_instance_uid: str
@@ -19,15 +22,14 @@ class Told:
     modality: str | None = None
 
     @property
-    def count(self) -> int | None:
+    def number(self) -> int | None:
         """How many images it has: by (0020,1209), else by (0020,1002)."""
         if self.number_of_series_related_instances is not None:
             return self.number_of_series_related_instances
         return self.images_in_acquisition
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(Record):
     """What an IMAGE-level C-FIND said of a series, compared with what was here at that moment.
 
     `listed` counts different SOPInstanceUIDs, `answers` all of them, repeated ones too; `missing` counts those of
@@ -44,8 +46,7 @@ class Listing:
     digest: str = ""
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Record):
     """When something was last asked, and how often in a row it changed nothing.
 
     `basis` is what was told and here at that moment: a change of it allows the question at once (R44).
@@ -56,8 +57,7 @@ class Asked:
     repeats: int = 0
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(Record):
     """The last attempt to retrieve a series: all query files and retries in one pass (R29).
 
     `before` is the largest number of images ever seen here before it, `basis` what the scanner told then. `judged`:
@@ -77,8 +77,7 @@ class Attempt:
     refused: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class SeriesMemory:
+class SeriesMemory(Record):
     """What is remembered of one series between passes.
 
     `expected`, `received` and `complete` are as the last pass reported them; `retrieved` and `error` are its attempt's.
@@ -116,12 +115,11 @@ class SeriesMemory:
 
     @property
     def stuck(self) -> bool:
-        """Whether so many attempts were fruitless that somebody must hear of it (R31)."""
+        """Whether enough attempts were fruitless for somebody to hear of it (R31)."""
         return not self.complete and self.fruitless >= STUCK_ATTEMPTS
 
 
-@dataclass(frozen=True)
-class StudyMemory:
+class StudyMemory(Record):
     """What is remembered of one study between passes.
 
     `seen` is when the last pass looked at it, `event` what happened last and `event_at` when, all ISO 8601.
@@ -152,11 +150,10 @@ class StudyMemory:
     waits_for: str = "nothing"
     waits_text: str = ""
     next_try: float | None = None
-    series: Mapping[str, SeriesMemory] = field(default_factory=dict)
+    series: Mapping[str, SeriesMemory] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Sickness:
+class Sickness(Record):
     """The scanner sends nothing at all: after how many attempts in a row, and when the last one ended (R29)."""
 
     fruitless: int

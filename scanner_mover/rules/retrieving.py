@@ -98,17 +98,16 @@ def judge(memory: SeriesMemory, here: int, now: Moment, pauses: Pauses, *, next_
     largest = max(memory.largest, here)
     attempt = memory.attempt
     if attempt is None:
-        return replace(memory, largest=largest)
+        return memory._replace(largest=largest)
     if largest > attempt.before:
         helped = memory.names_helped or attempt.by_name
-        judged = replace(attempt, judged=True, before=largest)
-        return replace(memory, largest=largest, attempt=judged, fruitless=0, names_fruitless=0, names_helped=helped)
+        judged = attempt._replace(judged=True, before=largest)
+        return memory._replace(largest=largest, attempt=judged, fruitless=0, names_fruitless=0, names_helped=helped)
     if attempt.judged or (due_in(memory, here, now, pauses) > 0 and not next_is_made):
-        return replace(memory, largest=largest)
-    return replace(
-        memory,
+        return memory._replace(largest=largest)
+    return memory._replace(
         largest=largest,
-        attempt=replace(attempt, judged=True),
+        attempt=attempt._replace(judged=True),
         fruitless=memory.fruitless + 1,
         names_fruitless=memory.names_fruitless + attempt.by_name,
     )
@@ -175,8 +174,7 @@ def after_attempt(
     images that were ever here before it."""
     refused = by_name and failure is not None and failure.kind is Kind.REFUSED
     early = memory.attempt is not None and memory.fruitless > 0 and memory.attempt.basis != basis
-    return replace(
-        memory,
+    return memory._replace(
         attempt=Attempt(
             at,
             failure is None,
@@ -199,7 +197,7 @@ def after_loss(memory: SeriesMemory, here: int, basis: str, now: Moment) -> Seri
     So the scanner is asked less, not more: nobody knows what it was asked for a moment ago.
     """
     attempt = Attempt(now, succeeded=True, by_name=False, before=here, basis=basis, judged=True)
-    return replace(memory, attempt=attempt, largest=max(memory.largest, here))
+    return memory._replace(attempt=attempt, largest=max(memory.largest, here))
 
 
 def basis(counted: int | None, listed: Listing | None) -> str:
@@ -229,7 +227,7 @@ def sickness(sick: Sickness | None, attempts: Iterable[SeriesMemory], boot: str)
 
 def after_others_came(memory: SeriesMemory) -> SeriesMemory:
     """MEMORY of a series that was asked for, after the scanner sent images of others: is it a matter of this one?"""
-    return memory if memory.largest else replace(memory, alone=True)
+    return memory if memory.largest else memory._replace(alone=True)
 
 
 def _turn(at: Moment, boot: str) -> tuple[bool, float]:

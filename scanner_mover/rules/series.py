@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
 
 from scanner_mover.dicom import is_uid
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
+from scanner_mover.record import Record
 from scanner_mover.rules.records import Listing, SeriesMemory, Told
 
 # R34: this many lists in a row that are cut short count as a refusal.
@@ -22,8 +22,7 @@ _LARGEST_INTEGER_STRING = 2**31 - 1
 _ANSWERED = {Kind.REFUSED, Kind.OUT_OF_RESOURCES, Kind.CANCELLED, Kind.PARTIAL, Kind.LIMIT}
 
 
-@dataclass(frozen=True)
-class Count:
+class Count(Record):
     """One series, counted: images expected (None: not known) and here, how many are missing by name, and the verdict.
 
     `vanished`: the scanner tells fewer images than before, or the series no longer, and less than that is here (R36).
@@ -98,7 +97,7 @@ def stale(known: Listing, here: int) -> Listing:
 
     What closes a request is listed anew before (R22 b).
     """
-    return replace(known, missing=max(0, known.listed - here))
+    return known._replace(missing=max(0, known.listed - here))
 
 
 def digest(sop_instance_uids: Iterable[str]) -> str:
@@ -131,13 +130,13 @@ def count(told: Told, names: Collection[str], known: Listing | None, *, empty: b
     if known is not None and known.succeeded and known.listed:
         return _count_by_list(number, len(names), by_name, known)
     received = sum(map(is_uid, names)) if by_name and known is not None else len(names)
-    if told.count is None:
+    if told.number is None:
         return Count(0 if empty else None, len(names), complete=empty)
     missing = known.missing if known is not None and by_name else 0
     if known is not None and by_name and count_is_believed(known):
         # Beside images that are named by UIDs a file of another name is no image of the series.
-        missing = max(missing, told.count - received)
-    return Count(told.count, len(names), len(names) >= told.count and missing <= 0, max(0, missing))
+        missing = max(missing, told.number - received)
+    return Count(told.number, len(names), len(names) >= told.number and missing <= 0, max(0, missing))
 
 
 def _count_by_list(number: int | None, received: int, by_name: bool, known: Listing) -> Count:
@@ -191,7 +190,7 @@ def with_vanished(
 
 def lists_nothing(told: Told, known: Listing | None) -> bool:
     """Whether a series without a count has an empty list: nothing can be asked for (R37)."""
-    return told.count is None and known is not None and known.succeeded and not known.listed
+    return told.number is None and known is not None and known.succeeded and not known.listed
 
 
 def empty_since(known: Listing | None, told: Told, memory: SeriesMemory, now: Moment, *, ended: bool) -> Moment | None:

@@ -143,7 +143,7 @@ def series_answer(study_instance_uid: str, found: Found) -> SeriesAnswer:
             answer.one(MODALITY),
         )
         # Of a series that is told twice the larger number counts.
-        series[uid] = max(series.get(uid, one), one, key=lambda told: told.count or 0)
+        series[uid] = max(series.get(uid, one), one, key=lambda told: told.number or 0)
     return SeriesAnswer(tuple(series.values()), failure)
 
 

@@ -1,6 +1,5 @@
 """Closed studies, requested again: what `status --audit --request` does between two passes."""
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 
 from scanner_mover.errors import LockHeldError, UnusableError
@@ -52,7 +51,7 @@ def _note(server: ServerFolders, study_instance_uids: Sequence[str]) -> None:
     def note(known: State) -> None:
         for uid in study_instance_uids:
             memory = study_from_json(known.requests.get(uid)) or StudyMemory()
-            known.requests[uid] = to_json(dataclasses.replace(memory, mpps_expected=False))
+            known.requests[uid] = to_json(memory._replace(mpps_expected=False))
 
     state.change(server, note, also_broken=True)
 

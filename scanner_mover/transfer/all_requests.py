@@ -6,7 +6,7 @@ The walk of a StudyInstanceUID: `handle` asks for the series of all studies at o
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scanner_mover import clock
 from scanner_mover.dcmtk import storescp, tls
@@ -122,13 +122,13 @@ class _Requests:
     def _list_is_due(self, uid: str, told: Told, now: Moment) -> bool:
         memory = self._memory(uid).series.get(told.series_instance_uid, SeriesMemory())
         listing = memory.listing
-        if told.count is not None and (listing is None or not listing.listed or memory.complete):
+        if told.number is not None and (listing is None or not listing.listed or memory.complete):
             return False
         try:
             here = len(images_in(self.job.folders.series(uid, told.series_instance_uid)).names)
         except UnusableError:  # its study says so when its turn comes
             return False
-        return asking.is_due(memory.list_asked, f"{told.count}:{here}", now, counted=told.count is not None)
+        return asking.is_due(memory.list_asked, f"{told.number}:{here}", now, counted=told.number is not None)
 
     def _memory(self, uid: str) -> StudyMemory:
         return self.findings.memory.get(uid) or StudyMemory()
@@ -202,9 +202,9 @@ class _Requests:
         memory = self.findings.memory[study.uid]
         event = _event(study.error, len(series), sum(one.pulled for one in series), arrived)
         if event is not None and event != memory.event:
-            memory = replace(memory, event=event, event_at=seen)
-        self.findings.memory[study.uid] = replace(
-            memory, outcome=outcome.value, procedure=study.procedure.value, error=study.error, seen=seen
+            memory = memory._replace(event=event, event_at=seen)
+        self.findings.memory[study.uid] = memory._replace(
+            outcome=outcome.value, procedure=study.procedure.value, error=study.error, seen=seen
         )
         if outcome in (Outcome.FINISHED, Outcome.FAILED) and self.job.closes:
             self.findings.memory.pop(study.uid, None)

@@ -108,7 +108,7 @@ class Attempts:
     def _note_unusable(self, study: Study, uid: str, error: UnusableError) -> None:
         text = str(error)
         study.error = study.error or text
-        study.remember(uid, replace(study.series[uid].memory, error=text))
+        study.remember(uid, study.series[uid].memory._replace(error=text))
         self.findings.faults.append(fault(error))
         self.job.log(text)
         if isinstance(error, NothingRetrievableError):
@@ -118,15 +118,15 @@ class Attempts:
         """Remember an attempt, also for the case that this pass is killed; of one that sent nothing nothing stays."""
         self.findings.moves_sent += sent.moves
         series, failure = study.series[uid], sent.failure
-        memory = replace(series.memory, retrieved=True, error=failure.text if failure else None)
+        memory = series.memory._replace(retrieved=True, error=failure.text if failure else None)
         if sent.moves:
             self.findings.attempted.add((study.uid, uid))
-            basis = rules.basis(series.told.count, memory.listing)
+            basis = rules.basis(series.told.number, memory.listing)
             memory = rules.after_attempt(
                 memory, at=clock.now(), by_name=by_name, basis=basis, before=before, failure=failure
             )
         study.remember(uid, memory)
-        study.memory = replace(study.memory, failed_at=None if failure is None else time.time())
+        study.memory = study.memory._replace(failed_at=None if failure is None else time.time())
         self.findings.memory[study.uid] = remembered(study)
         self.job.keep_state()
         return memory
@@ -150,8 +150,8 @@ class Attempts:
             self.findings.sick = None if new else Sickness(self.findings.sick.fruitless + 1, memory.attempt.at)
         if text is not None:
             if memory.attempt is not None and not new:
-                memory = replace(memory, attempt=replace(memory.attempt, error=memory.attempt.error or text))
-            memory = replace(memory, error=memory.error or text)
+                memory = memory._replace(attempt=memory.attempt._replace(error=memory.attempt.error or text))
+            memory = memory._replace(error=memory.error or text)
             study.error = study.error or text
             self.findings.faults.append(_set_aside(text))
         study.error = study.error or self.kept.get(study.uid)

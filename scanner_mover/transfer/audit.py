@@ -177,7 +177,7 @@ def _compare(folders: DataFolders, closed: ClosedStudy, told: Told, listed: Imag
 
 def _is_unchanged(told: Told, finished: Entry | None) -> bool:
     """Whether the scanner has no more of a series than we had when we finished its study: then nothing is asked."""
-    count = told.count
+    count = told.number
     return finished is not None and count is not None and count <= _received(finished, told.series_instance_uid)
 
 

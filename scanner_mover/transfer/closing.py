@@ -1,7 +1,7 @@
 """Closing a request when its turn has come, and else what it waits for (R14, R22 to R25, R32, R35, R38, R40)."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scanner_mover import clock
 from scanner_mover.errors import UnusableError
@@ -73,7 +73,7 @@ class Closing:
         if not self.last_look.at(study):
             self._remember_asking(study, basis, unanswered=True)
             return WaitsFor.SCANNER, False
-        study.memory = replace(study.memory, obstacle=study.error or "")
+        study.memory = study.memory._replace(obstacle=study.error or "")
         waits = self._waits_for(study)
         if waits is None and study.error is None:
             return None, False
@@ -86,7 +86,7 @@ class Closing:
 
     def _remember_asking(self, study: Study, basis: str, *, unanswered: bool) -> None:
         asked = asking.after_asking(study.memory.closing_asked, basis, clock.now(), changed=False)
-        study.memory = replace(study.memory, closing_asked=asked, closing_unanswered=unanswered)
+        study.memory = study.memory._replace(closing_asked=asked, closing_unanswered=unanswered)
 
     def _finish(self, study: Study) -> Outcome:
         """Close the request; where it cannot be moved, that is not tried, nor asked for, in each pass.
@@ -130,7 +130,7 @@ class Closing:
             error=error,
         )
         next_try = None if why.seconds is None else round(time.time() + why.seconds, 1)
-        study.memory = replace(study.memory, waits_for=why.waits_for.value, waits_text=why.text, next_try=next_try)
+        study.memory = study.memory._replace(waits_for=why.waits_for.value, waits_text=why.text, next_try=next_try)
         return why
 
     def _look_at_age(self, study: Study, why: Waiting) -> Outcome:
@@ -142,7 +142,7 @@ class Closing:
         over_age = age is not None and age >= self.job.settings.give_up_after_seconds
         now = clock.now()
         since = rules.over_age_since(over_age, study.answered, study.memory.over_age_since, now)
-        study.memory = replace(study.memory, over_age_since=since)
+        study.memory = study.memory._replace(over_age_since=since)
         if not over_age:
             self.job.log(f'"{study.name}" is too new, keep it around longer')
             return outcome
@@ -151,7 +151,7 @@ class Closing:
             self.job.log(f'"{study.name}" is old, {then}')
             return outcome
         missing = [
-            replace(one.memory, expected=one.count.expected, received=one.count.received)
+            one.memory._replace(expected=one.count.expected, received=one.count.received)
             for one in study.wanted
             if not one.count.complete
         ]

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import replace
 
 from scanner_mover import clock
 from scanner_mover.errors import UnusableError
@@ -38,7 +37,7 @@ def judge_the_silent(job: Job, findings: Findings) -> None:
                     continue
                 series[uid] = rules.judge(one, here, now, job.pauses)
                 findings.fruitless_moves += series[uid].fruitless > one.fruitless
-        findings.memory[study] = replace(known, series=series)
+        findings.memory[study] = known._replace(series=series)
 
 
 def note_sickness(findings: Findings) -> None:
@@ -57,7 +56,7 @@ def note_arrival(findings: Findings, study_instance_uid: str) -> None:
             uid: rules.after_others_came(one) if one.attempt is not None and one.attempt.at.seconds < until else one
             for uid, one in known.series.items()
         }
-        findings.memory[study] = replace(known, series=series)
+        findings.memory[study] = known._replace(series=series)
 
 
 def report_sickness(job: Job, findings: Findings) -> None:

@@ -1,19 +1,23 @@
 """What is remembered of each study, as JSON in the state file, and back.
 
 The records are those of `rules.records`. A value that is not what was written here is refused as a whole: the study
-then begins anew, which asks the scanner for nothing that is here.
+then begins anew, which asks the scanner for nothing that is here. A plain module: `status` reads it.
 """
 
-import dataclasses
+from __future__ import annotations
+
 import functools
 import math
 import types
-import typing
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from scanner_mover.moment import Moment
+from scanner_mover.record import TYPE_CHECKING, Record
 from scanner_mover.rules.records import Sickness, StudyMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _LARGEST = 2**53
 
@@ -52,8 +56,8 @@ def sickness_from_json(value: Any) -> Sickness | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Moment):
         return list(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Record):
+        return {name: _plain(one) for name, one in value._asdict().items()}
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, tuple):
@@ -64,7 +68,7 @@ def _plain(value: Any) -> Any:
 def _read_or_none(kind: type, value: Any) -> Any:
     try:
         return _reader(kind)(value)
-    except (TypeError, ValueError, OverflowError, RecursionError):
+    except (TypeError, ValueError, LookupError, OverflowError, RecursionError):
         return None
 
 
@@ -74,39 +78,51 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
 
     It raises TypeError or ValueError for a value that is none.
     """
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType:
+    arguments: tuple[Any, ...] = getattr(kind, "__args__", ())
+    if isinstance(kind, types.UnionType):
         read = _reader(arguments[0])
         return lambda value: None if value is None else read(value)
+    origin = getattr(kind, "__origin__", None)
     if origin is tuple:
         read = _reader(arguments[0])
         return lambda value: tuple(map(read, _a(list, value)))
-    if origin is not None and issubclass(origin, Mapping):
+    if origin is Mapping:
         read = _reader(arguments[1])
-        return lambda value: {_a(str, key): read(one) for key, one in _a(dict, value).items()}
-    if dataclasses.is_dataclass(kind):
-        readers = {name: _reader(hint) for name, hint in typing.get_type_hints(kind).items()}
-        return lambda value: _read_record(typing.cast(Callable[..., Any], kind), readers, value)
-    return lambda value: _read_single(kind, value)
+        return lambda value: {_text(key): read(one) for key, one in _a(dict, value).items()}
+    if kind in _SINGLE:
+        return _SINGLE[kind]
+    readers = {name: _reader(hint) for name, hint in kind.__annotations__.items()}
+    return lambda value: _record(kind, readers, value)
 
 
-def _read_record(make: Callable[..., Any], readers: Mapping[str, Callable[[Any], Any]], value: Any) -> Any:
-    given = _a(dict, value)
-    return make(**{name: read(given[name]) for name, read in readers.items() if name in given})
+def _record(kind: Any, readers: Mapping[str, Callable[[Any], Any]], value: Any) -> Any:
+    given, defaults = _a(dict, value), kind._field_defaults
+    return kind(*[read(given[name]) if name in given else defaults[name] for name, read in readers.items()])
 
 
-def _read_single(kind: Any, value: Any) -> Any:
-    if kind is Moment:
-        boot, seconds = _a(list, value)
-        return Moment(_a(str, boot), _number(seconds))
-    if kind is float:
-        return _number(value)
-    if kind is int and isinstance(value, bool):
+def _moment(value: Any) -> Moment:
+    boot, seconds = _a(list, value)
+    return Moment(_text(boot), _number(seconds))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
         raise TypeError(value)
-    known = _a(kind, value)
-    if kind is int and not -_LARGEST <= known <= _LARGEST:
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(value)
+    if not -_LARGEST <= value <= _LARGEST:
         raise ValueError(value)
-    return known
+    return value
 
 
 def _a(kind: type, value: Any) -> Any:
@@ -122,3 +138,7 @@ def _number(value: Any) -> float:
     if not math.isfinite(number) or abs(number) > _LARGEST:
         raise ValueError(value)
     return number
+
+
+# What reads each type that is no record.
+_SINGLE: dict[Any, Callable[[Any], Any]] = {str: _text, bool: _truth, int: _whole, float: _number, Moment: _moment}

@@ -1,7 +1,7 @@
 """The questions before a request is closed: all that decides is asked and read immediately before (R22, R35, R44)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scanner_mover import clock
 from scanner_mover.failures import Failure
@@ -39,7 +39,7 @@ class LastLook:
             return False
         self.findings.asked.add(study.uid)
         memory = {uid: one.memory for uid, one in study.series.items()}
-        study.memory = replace(study.memory, series=memory, study_date=told.study.study_date or "")
+        study.memory = study.memory._replace(series=memory, study_date=told.study.study_date or "")
         images = {(study.uid, uid): answer for uid, answer in told.images.items()}
         look(study, images, self.job.settings, self.job.folders, study.asked_at, again=True)
         waiting.note_quiet(study)
@@ -53,7 +53,7 @@ class LastLook:
         for one in study.wanted:
             if not one.is_told:
                 continue
-            if one.told.count is None or series_rules.are_named_by_uid(one.here.names):
+            if one.told.number is None or series_rules.are_named_by_uid(one.here.names):
                 by_name.append(one.uid)
             else:
                 self.job.log(f"{study.uid}/{one.uid}, its files are not named by UIDs: relying on the count")
@@ -80,7 +80,7 @@ class LastLook:
 
     def _say_list(self, study: Study, series: Series, listing: Listing, failure: Failure | None) -> None:
         name, log = f"{study.uid}/{series.uid}", self.job.log
-        if series_rules.count_is_believed(listing) and series.told.count is not None:
+        if series_rules.count_is_believed(listing) and series.told.number is not None:
             if listing.cut_in_a_row:
                 self.findings.dropped.add(FIND)  # it is believed from here on, and lists no better (R34)
             why = failure.text if failure else "it names none"

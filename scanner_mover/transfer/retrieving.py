@@ -1,7 +1,7 @@
 """Retrieving what is missing of one study: which series, when, and how (R15 to R18, R29 to R31)."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scanner_mover import clock
 from scanner_mover.rules import retrieving as rules
@@ -57,7 +57,7 @@ class Retrieving:
     def _why_not_now(self, study: Study, series: Series) -> NotNow | None:
         """Why SERIES is not asked for in this pass; None when it is."""
         now, memory = clock.now(), series.memory
-        basis = rules.basis(series.told.count, memory.listing)
+        basis = rules.basis(series.told.number, memory.listing)
         by_hand = self.job.by_hand
         why = rules.why_not_now(memory, len(series.here.names), basis, now, self.job.pauses, by_hand=by_hand)
         if why is not None:
@@ -97,7 +97,7 @@ class Retrieving:
         reason = self.attempts.why_none(study)
         if reason is not None:
             study.error = study.error or reason
-            study.remember(series.uid, replace(series.memory, error=reason))
+            study.remember(series.uid, series.memory._replace(error=reason))
             return
         series = self._with_what_came(study, series)
         if series.count.complete:
@@ -128,11 +128,11 @@ class Retrieving:
     def _count_as_fruitless(self, study: Study, series: Series) -> None:
         """More images are told than can be asked for, and those are here: somebody must hear of it (R31)."""
         memory, here = series.memory, len(series.here.names)
-        basis = rules.basis(series.told.count, memory.listing)
+        basis = rules.basis(series.told.number, memory.listing)
         after = rules.after_attempt(
             memory, at=clock.now(), by_name=False, basis=basis, before=max(memory.largest, here), failure=None
         )
-        study.remember(series.uid, replace(after, retrieved=memory.retrieved))
+        study.remember(series.uid, after._replace(retrieved=memory.retrieved))
 
 
 def are_being_rewritten(series: Series, quiet_seconds: float, now: float) -> bool:

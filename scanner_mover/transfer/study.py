@@ -55,7 +55,7 @@ class Series:
     @property
     def basis(self) -> str:
         """What is told and here, as a text: a change of it allows a question at once (R44)."""
-        return f"{self.told.count}:{len(self.here.names)}"
+        return f"{self.told.number}:{len(self.here.names)}"
 
 
 @dataclass
@@ -120,7 +120,7 @@ class Study:
         """Ask for no series at once, since nobody knows any more what was asked for a moment ago (R29)."""
         for uid, one in self.series.items():
             if one.memory.attempt is None and not one.count.complete:
-                basis = retrieving.basis(one.told.count, one.memory.listing)
+                basis = retrieving.basis(one.told.number, one.memory.listing)
                 self.remember(uid, retrieving.after_loss(one.memory, len(one.here.names), basis, self.asked_at))
 
     def remember(self, uid: str, memory: SeriesMemory) -> None:
@@ -157,7 +157,7 @@ def look(
     found: dict[str, Series] = {}
     for uid, one in told.items():
         memory = known.get(uid, SeriesMemory())
-        memory = memory if again else replace(memory, retrieved=False, error=None)
+        memory = memory if again else memory._replace(retrieved=False, error=None)
         found[uid] = _series(study, one, memory, images.get((study.uid, uid)), settings, folders, now)
     for uid, memory in known.items() if study.answered else ():
         gone = uid not in told and series_rules.is_missed(memory)
@@ -177,7 +177,7 @@ def _series(
 ) -> Series:
     uid = told.series_instance_uid
     here = images_in(folders.series(study.uid, uid))
-    memory = replace(memory, modality=told.modality)
+    memory = memory._replace(modality=told.modality)
     wanted = series_rules.is_wanted(told.modality, settings.modalities)
     series = Series(told, True, wanted, here, memory, Count(None, len(here.names), False))
     return with_list(series, answer, study, settings, now)
@@ -194,10 +194,10 @@ def with_list(series: Series, answer: ImageAnswer | None, study: Study, settings
             uids = answer.sop_instance_uids
             changed = memory.listing is None or memory.listing.digest != listing.digest
             asked = asking.after_asking(memory.list_asked, series.basis, now, changed=changed)
-            memory = replace(memory, listing=listing, list_asked=asked)
+            memory = memory._replace(listing=listing, list_asked=asked)
             ended = study.procedure is Procedure.ENDED
             since = series_rules.empty_since(listing, series.told, memory, now, ended=ended)
-            memory = replace(memory, empty_since=since)
+            memory = memory._replace(empty_since=since)
     return counted(replace(series, memory=memory, sop_instance_uids=uids), settings, now)
 
 
@@ -212,8 +212,8 @@ def counted(series: Series, settings: Settings, now: Moment) -> Series:
     listing = memory.listing
     if listing is not None and series.sop_instance_uids is not None:
         missing = sorted(series_rules.missing_by_name(series.sop_instance_uids, names))
-        listing = replace(listing, missing=len(missing))
-        memory = replace(memory, first_missing=tuple(filter(is_uid, missing))[:4])
+        listing = listing._replace(missing=len(missing))
+        memory = memory._replace(first_missing=tuple(filter(is_uid, missing))[:4])
     elif listing is not None and memory.list_asked is not None and memory.list_asked.basis != series.basis:
         listing = series_rules.stale(listing, len(names))
     asked = memory.list_asked.at if memory.list_asked is not None else None
@@ -222,7 +222,7 @@ def counted(series: Series, settings: Settings, now: Moment) -> Series:
     solid = series_rules.solid_count(series.told, listing)
     count, since = series_rules.with_vanished(count, solid, memory, now, told=True)
     largest_told = max(filter(None, (solid, memory.largest_told)), default=None)
-    memory = replace(memory, listing=listing, shrunk_since=since, largest_told=largest_told)
+    memory = memory._replace(listing=listing, shrunk_since=since, largest_told=largest_told)
     return replace(series, memory=memory, count=count)
 
 
@@ -232,15 +232,14 @@ def _vanished(study: Study, uid: str, memory: SeriesMemory, folders: DataFolders
     expected = memory.largest_told or memory.expected
     count = Count(expected, received, complete=False)
     count, since = series_rules.with_vanished(count, None, memory, now, told=False)
-    memory = replace(memory, retrieved=False, error=None, shrunk_since=since)
+    memory = memory._replace(retrieved=False, error=None, shrunk_since=since)
     return Series(Told(uid, modality=memory.modality), False, True, here, memory, count)
 
 
 def remembered(study: Study) -> StudyMemory:
     """What is remembered of STUDY as it stands now."""
     known = {
-        uid: replace(
-            one.memory,
+        uid: one.memory._replace(
             expected=one.count.expected,
             received=one.count.received,
             complete=one.count.complete,
@@ -250,7 +249,7 @@ def remembered(study: Study) -> StudyMemory:
     }
     # What a scanner that is off does not tell is not forgotten, nor what could not be looked at.
     is_all = study.answered and study.is_looked_at
-    return replace(study.memory, series=known if is_all else {**study.memory.series, **known})
+    return study.memory._replace(series=known if is_all else {**study.memory.series, **known})
 
 
 def series_reports(study: Study) -> tuple[SeriesReport, ...]:

@@ -1,7 +1,6 @@
 """What a request waits for, by what is known of its study: how long nothing has changed, and what is missing."""
 
 import datetime
-from dataclasses import replace
 
 from scanner_mover.config import Settings
 from scanner_mover.moment import Moment
@@ -19,8 +18,8 @@ def note_quiet(study: Study) -> None:
     ended_before = study.memory.procedure == study.procedure.value
     earlier = study.memory.fingerprint if ended_before else None
     since = rules.unchanged_since(study.fingerprint, earlier, study.memory.unchanged_since, study.asked_at)
-    study.memory = replace(
-        study.memory, fingerprint=study.fingerprint, unchanged_since=since, procedure=study.procedure.value
+    study.memory = study.memory._replace(
+        fingerprint=study.fingerprint, unchanged_since=since, procedure=study.procedure.value
     )
 
 

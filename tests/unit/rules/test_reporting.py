@@ -1,7 +1,5 @@
 """What a request waits for in words, and why it failed (R31, R38), as tables."""
 
-from dataclasses import replace
-
 import pytest
 
 from scanner_mover.moment import Moment
@@ -11,7 +9,7 @@ from scanner_mover.rules.series import Count
 from scanner_mover.rules.words import WaitsFor
 
 SUCCEEDED = Attempt(Moment("boot", 5), True, False, 0, "")
-FAILED = replace(SUCCEEDED, succeeded=False, error="Warning: 0xB000")
+FAILED = SUCCEEDED._replace(succeeded=False, error="Warning: 0xB000")
 MISSING = Count(6, 4, False, missing=2)
 WAITS = SeriesMemory(attempt=SUCCEEDED, fruitless=1)
 STUCK = SeriesMemory(attempt=SUCCEEDED, fruitless=3)
@@ -37,12 +35,12 @@ def waits(waits_for: WaitsFor, *series: tuple[Count, SeriesMemory], due_in=90.0,
         ),
         (
             WaitsFor.IMAGES,
-            [(MISSING, STUCK), (MISSING, replace(STUCK, attempt=FAILED))],
+            [(MISSING, STUCK), (MISSING, STUCK._replace(attempt=FAILED))],
             None,
             "4 of 12 images missing, Warning: 0xB000",
             90,
         ),
-        (WaitsFor.IMAGES, [(MISSING, replace(WAITS, attempt=FAILED))], None, "2 of 6 images missing", 90),
+        (WaitsFor.IMAGES, [(MISSING, WAITS._replace(attempt=FAILED))], None, "2 of 6 images missing", 90),
         (WaitsFor.IMAGES, [(MISSING, WAITS), (Count(None, 3, False), WAITS)], None, "2 series incomplete", 90),
         (WaitsFor.IMAGES, [(MISSING, WAITS), (Count(9, 9, True), STUCK)], None, "2 of 6 images missing", 90),
         (WaitsFor.QUIET, [], None, "closes if nothing changes", 42),

@@ -1,7 +1,5 @@
 """When and how a series is asked for (R18, R29, R30), and the questions that are asked again (R44), as tables."""
 
-from dataclasses import replace
-
 import pytest
 
 from scanner_mover.failures import Failure, Kind
@@ -118,7 +116,7 @@ def test_R29_a_series_that_grows_while_images_arrive_is_asked_for_at_once_each_t
     memory = attempted(ago(1), fruitless=1)
     memory = after_attempt(memory, at=ago(1), by_name=True, basis="7:", before=0, failure=None)
     assert why_not_now(memory, 0, "8:", NOW, PAUSES, by_hand=False) is not None
-    memory = replace(judge(memory, 7, NOW, PAUSES), received=7)
+    memory = judge(memory, 7, NOW, PAUSES)._replace(received=7)
     assert why_not_now(memory, 7, "8:", NOW, PAUSES, by_hand=False) is None
 
 
@@ -182,7 +180,7 @@ def test_R29_three_series_in_a_row_that_brought_nothing_make_the_scanner_sick():
     assert sick == Sickness(2, ago(100))
     assert sickness(None, three[:2], BOOT) is None
     assert sickness(None, [*three[:2], fruitless(ago(100), largest=3)], BOOT) is None, "one of them has images"
-    open_ones = [replace(one, attempt=Attempt(ago(10), True, False, 0, "6:"), fruitless=0) for one in three]
+    open_ones = [one._replace(attempt=Attempt(ago(10), True, False, 0, "6:"), fruitless=0) for one in three]
     assert sickness(None, open_ones, BOOT) is None, "their images may still be on their way"
     healthy = SeriesMemory(attempt=Attempt(ago(50), True, False, 0, "6:", judged=True), largest=6)
     assert sickness(sick, [*three, healthy], BOOT) is None, "the last one brought images"
@@ -227,8 +225,8 @@ def test_R29_a_sick_scanner_gets_one_attempt_for_each_pause():
         (attempted(ago(200), names_fruitless=9), ["1.1"], LISTED, True, How.WHOLE),
         (attempted(ago(200)), ["1.1"], Listing(succeeded=False, refused=True), False, How.WHOLE),
         (attempted(ago(200)), ["1.1"], Listing(succeeded=True), False, How.WHOLE),
-        (attempted(ago(200)), ["1.1"], replace(LISTED, missing=0), False, How.BY_NAME),
-        (attempted(ago(200)), ["1.1"], replace(LISTED, succeeded=False, cut_in_a_row=1), False, How.BY_NAME),
+        (attempted(ago(200)), ["1.1"], LISTED._replace(missing=0), False, How.BY_NAME),
+        (attempted(ago(200)), ["1.1"], LISTED._replace(succeeded=False, cut_in_a_row=1), False, How.BY_NAME),
     ],
 )
 def test_R30_what_is_here_is_not_asked_for_again(memory, names, listed, by_hand, expected):

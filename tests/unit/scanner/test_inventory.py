@@ -143,7 +143,7 @@ def test_whatever_is_answered_only_valid_UIDs_and_numbers_come_out(values):
     answers = found(*(answer(**one) for one in values))
     for told in series_answer(STUDY, answers).series:
         assert set(told.series_instance_uid) <= set("0123456789.")
-        assert told.count is None or told.count > 0
+        assert told.number is None or told.number > 0
     images = image_answer(STUDY, SERIES, answers)
     assert len(images.sop_instance_uids) <= images.answers <= len(values)
 

@@ -178,7 +178,7 @@ def test_whatever_stands_in_it_it_can_be_loaded_and_kept_again(tmp_path_factory,
     assert problem is None and loaded.not_yet_reported("requests", [str(path.parent)]) == [str(path.parent)]
 
 
-names_of_study, names_of_series = sorted(vars(StudyMemory())), sorted(vars(SeriesMemory()))
+names_of_study, names_of_series = sorted(StudyMemory._fields), sorted(SeriesMemory._fields)
 
 
 @given(name=st.sampled_from(names_of_study), value=json_values)

@@ -90,7 +90,7 @@ def make_study(
     **options: Any,
 ) -> Study:
     """The study as it is looked at NOW: the scanner has TOLD its series."""
-    memory = replace(memory or StudyMemory(), series=series or {})
+    memory = (memory or StudyMemory())._replace(series=series or {})
     study = Study(request(root), memory, answer or SeriesAnswer(told), NOW, steps)
     look(study, {}, SETTINGS._replace(**options), folders(root), NOW)
     return study

@@ -305,8 +305,7 @@ def test_R35_a_study_that_tells_more_is_told_and_asked_about_with_pauses(site):
 
 
 def test_R36_what_vanished_is_named_where_the_request_is_closed(site):
-    site.memory = replace(
-        site.memory,
+    site.memory = site.memory._replace(
         series={OTHER: SeriesMemory(expected=6, received=2, largest_told=6, shrunk_since=Moment("boot", 1000.0))},
     )
     have(site.root, ["1.2.3", "1.2.4"], OTHER)
@@ -331,7 +330,7 @@ def test_R14_a_study_of_which_no_series_is_told_is_never_finished(site):
 def test_R14_R36_a_study_that_vanished_as_a_whole_is_not_finished(site):
     """It fails by its age, and says so: nobody can tell any more what it had."""
     gone = SeriesMemory(expected=6, received=2, largest_told=6, shrunk_since=Moment("boot", 1000.0))
-    site.memory = replace(site.memory, series={SERIES: gone})
+    site.memory = site.memory._replace(series={SERIES: gone})
     site.scanner.told = ()
     for _ in range(2):
         assert site.pass_(4000) is Outcome.WAITING
@@ -376,7 +375,7 @@ def test_R31_what_a_stuck_series_waits_for_is_what_its_last_C_MOVE_ended_with(si
     """Also in the passes between two attempts."""
     site.scanner.told = (Told(SERIES, 6),)
     failed = Attempt(Moment("boot", 1.0), False, True, 2, "6:", judged=True, error="Warning: 0xB000")
-    site.memory = replace(site.memory, series={SERIES: SeriesMemory(attempt=failed, fruitless=3, largest=2)})
+    site.memory = site.memory._replace(series={SERIES: SeriesMemory(attempt=failed, fruitless=3, largest=2)})
     assert site.pass_() is Outcome.WAITING
     assert site.waits == ("images", "4 of 6 images missing, Warning: 0xB000") and site.next_try == 90
 
@@ -391,7 +390,7 @@ def test_R31_what_a_stuck_series_waits_for_is_what_its_last_C_MOVE_ended_with(si
 def test_R32_without_an_MPPS_file_it_closes_when_nothing_changes_for_long(site, option, expected, date, seconds):
     site.steps = ()
     site.options["no_mpps_after_seconds"] = option
-    site.memory = replace(site.memory, mpps_expected=expected, study_date=date)
+    site.memory = site.memory._replace(mpps_expected=expected, study_date=date)
     site.scanner.study = StudyAnswer(1, 2, date)
     assert site.pass_() is Outcome.WAITING
     assert site.waits == ("mpps", "no MPPS file") and site.next_try == seconds

@@ -1,7 +1,5 @@
 """The scanner as a whole (R29), and which faults a pass could not test: nothing is told as recovered that is not."""
 
-from dataclasses import replace
-
 import pytest
 
 from scanner_mover import clock
@@ -12,7 +10,7 @@ from scanner_mover.transfer.job import Findings
 from tests.unit.transfer.made import NOW, SERIES, STUDY, ago, have, make_job, uids
 
 FAILED = Attempt(NOW, False, False, 0, "6:", judged=True, error="Failed: UnableToProcess")
-SUCCEEDED = replace(FAILED, succeeded=True, error=None)
+SUCCEEDED = FAILED._replace(succeeded=True, error=None)
 STUCK = stuck_group(STUDY, SERIES)
 NO_ROOM = "less than 7 bytes are free"
 CUT = Listing(succeeded=False, listed=2, cut_in_a_row=1)
@@ -40,13 +38,13 @@ def untested(series: SeriesMemory, *, attempted: bool = False, asked: bool = Fal
         (SeriesMemory(attempt=FAILED, complete=True), set()),
         (SeriesMemory(attempt=FAILED), {MOVE, SET_ASIDE, unusable(FAILED.error or "").group}),
         (SeriesMemory(attempt=FAILED, retrieved=True), {MOVE, SET_ASIDE, unusable(FAILED.error or "").group}),
-        (SeriesMemory(attempt=replace(FAILED, error=NO_ROOM)), {MOVE, SET_ASIDE, unusable(NO_ROOM).group}),
+        (SeriesMemory(attempt=FAILED._replace(error=NO_ROOM)), {MOVE, SET_ASIDE, unusable(NO_ROOM).group}),
         (SeriesMemory(attempt=SUCCEEDED), {SET_ASIDE}),
         (SeriesMemory(attempt=SUCCEEDED, fruitless=3), {SET_ASIDE, STUCK}),
-        (SeriesMemory(attempt=replace(SUCCEEDED, judged=False)), {SET_ASIDE, STUCK}),
+        (SeriesMemory(attempt=SUCCEEDED._replace(judged=False)), {SET_ASIDE, STUCK}),
         (SeriesMemory(listing=CUT), {FIND}),
         (SeriesMemory(listing=CUT, complete=True), {FIND}),
-        (SeriesMemory(listing=replace(CUT, cut_in_a_row=3), complete=True), set()),
+        (SeriesMemory(listing=CUT._replace(cut_in_a_row=3), complete=True), set()),
     ],
 )
 def test_what_waits_for_its_next_attempt_or_question_has_not_recovered(series, groups):
@@ -55,7 +53,7 @@ def test_what_waits_for_its_next_attempt_or_question_has_not_recovered(series, g
 
 
 def test_R34_a_list_that_is_cut_too_often_has_not_recovered_when_the_count_is_believed():
-    for cut, dropped in ((CUT, set()), (replace(CUT, cut_in_a_row=3), {FIND}), (replace(CUT, cut_in_a_row=0), set())):
+    for cut, dropped in ((CUT, set()), (CUT._replace(cut_in_a_row=3), {FIND}), (CUT._replace(cut_in_a_row=0), set())):
         findings = Findings({STUDY: StudyMemory(series={SERIES: SeriesMemory(listing=cut)})})
         health.note_untested(findings)
         assert findings.dropped == dropped
@@ -150,7 +148,7 @@ def test_R29_series_that_stay_away_while_others_come_make_no_scanner_sick():
 
 
 def test_R29_what_is_asked_for_after_the_last_image_came_does_count():
-    fed = replace(silent(0, seconds=300), largest=2)
+    fed = silent(0, seconds=300)._replace(largest=2)
     findings = findings_of(fed, *(silent(number, fruitless=1) for number in range(3)))
     health.note_arrival(findings, STUDY)
     health.note_sickness(findings)

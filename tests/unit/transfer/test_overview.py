@@ -65,8 +65,11 @@ def a_state(**study: Any) -> dict[str, Any]:
     """A state as a pass writes it, with one study, and with these changes to what is kept of it."""
     state = State()
     state.started, state.seconds, state.exit_status = "2026-01-31T10:15:00+01:00", 1.5, 0
-    known = StudyMemory(event="1 series retrieved, 3 images arrived", event_at="2026-01-31T10:15:00+01:00")
-    known.series["1.2.3"] = SeriesMemory(received=3, expected=5)
+    known = StudyMemory(
+        event="1 series retrieved, 3 images arrived",
+        event_at="2026-01-31T10:15:00+01:00",
+        series={"1.2.3": SeriesMemory(received=3, expected=5)},
+    )
     value = state.to_json()
     value["requests"] = {STUDY: {**to_json(known), **study}}
     return value

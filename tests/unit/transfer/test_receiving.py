@@ -1,7 +1,6 @@
 """Receiving during a pass: what is waited for at its end (R41), and what a killed pass left (R27)."""
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,9 +65,9 @@ def go(receiver: Receiver | None, made: Attempts) -> None:
     [
         (SENT, True, True),
         (SENT, False, False),
-        (replace(SENT, complete=True), True, False),
+        (SENT._replace(complete=True), True, False),
         (SeriesMemory(), True, False),
-        (replace(SENT, attempt=Attempt(NOW, False, False, 0, "")), True, False),
+        (SENT._replace(attempt=Attempt(NOW, False, False, 0, "")), True, False),
     ],
 )
 def test_R41_only_for_a_C_MOVE_of_this_pass_that_said_success_is_it_listened_on(

@@ -115,7 +115,7 @@ def test_R15_the_first_time_the_whole_series_is_asked_for(made):
 
 def test_R30_the_second_time_only_what_is_missing_is_asked_for(made, tmp_path):
     have(tmp_path, uids(4))
-    one = made(SeriesMemory(attempt=replace(DONE, at=ago(3000)), received=4, largest=4))
+    one = made(SeriesMemory(attempt=DONE._replace(at=ago(3000)), received=4, largest=4))
     one.run()
     assert one.console.queries == [("IMAGE", 2)]
     assert f"{STUDY}/{SERIES}, asking for the 2 images that are missing" in one.lines
@@ -132,13 +132,13 @@ def test_R30_a_retry_asks_for_what_did_not_come_at_the_first_try(made):
 def test_R30_R31_when_nothing_can_be_asked_for_by_name_that_counts_as_an_attempt(made, tmp_path, names):
     """The scanner tells more images than it lists, or lists names that are no UIDs: both can last for ever."""
     have(tmp_path, uids(6) if "no uid" not in names else uids(4))
-    known = SeriesMemory(attempt=replace(DONE, at=ago(3000), basis="8:"), received=6, largest=6)
+    known = SeriesMemory(attempt=DONE._replace(at=ago(3000), basis="8:"), received=6, largest=6)
     one = made(known, Told(SERIES, 8))
     one.console.lists = ImageAnswer(frozenset(names), len(names))
     memory = one.run()
     assert one.console.queries == [] and memory.attempt is not None and memory.attempt.at == NOW
     assert any("nothing is asked for" in line for line in one.lines)
-    again = made(replace(memory, fruitless=2), Told(SERIES, 8))
+    again = made(memory._replace(fruitless=2), Told(SERIES, 8))
     assert again.run().attempt == memory.attempt and again.console.listed == 0, "and waits as any other"
 
 
@@ -150,8 +150,8 @@ def test_R30_R31_when_nothing_can_be_asked_for_by_name_that_counts_as_an_attempt
     [
         (SeriesMemory(attempt=DONE, received=2, largest=2), "asked for a moment ago"),
         (SeriesMemory(attempt=DONE, received=1, largest=2), "asked for a moment ago"),
-        (SeriesMemory(attempt=replace(DONE, judged=True), received=2, largest=2, fruitless=4), "4 attempts brought"),
-        (SeriesMemory(attempt=replace(DONE, before=2), received=2, largest=2, fruitless=3), "4 attempts brought"),
+        (SeriesMemory(attempt=DONE._replace(judged=True), received=2, largest=2, fruitless=4), "4 attempts brought"),
+        (SeriesMemory(attempt=DONE._replace(before=2), received=2, largest=2, fruitless=3), "4 attempts brought"),
     ],
 )
 def test_R18_R29_it_waits_between_attempts(made, tmp_path, memory, words):
@@ -165,13 +165,13 @@ def test_R18_R29_it_waits_between_attempts(made, tmp_path, memory, words):
 
 def test_R29_by_hand_it_does_not_wait(made, tmp_path):
     have(tmp_path, uids(2))
-    one = made(SeriesMemory(attempt=replace(DONE, judged=True), received=2, largest=2, fruitless=4), by_hand=True)
+    one = made(SeriesMemory(attempt=DONE._replace(judged=True), received=2, largest=2, fruitless=4), by_hand=True)
     one.run()
     assert one.console.queries == [("IMAGE", 4)]
 
 
 def test_R29_a_scanner_that_sends_nothing_at_all_is_not_asked_for_a_series_that_was_asked_for(made):
-    one = made(SeriesMemory(attempt=replace(DONE, at=ago(3000), before=0)))
+    one = made(SeriesMemory(attempt=DONE._replace(at=ago(3000), before=0)))
     one.findings.sick = Sickness(2, ago(10))
     one.run()
     assert one.console.queries == [] and one.lines[-1].endswith("the scanner sends nothing at all")
@@ -223,7 +223,7 @@ def test_a_dry_run_says_what_it_would_ask_for(made):
 )
 def test_R13_only_files_of_0_bytes_that_are_fresh_may_be_written_by_another_program(tmp_path, expected, empty, waits):
     series = make_study(tmp_path, Told(SERIES, 6)).series[SERIES]
-    count = replace(series.count, expected=expected, received=5)
+    count = series.count._replace(expected=expected, received=5)
     series = replace(series, count=count, here=Images(frozenset(uids(5)), empty))
     assert are_being_rewritten(series, 60, 1000.0) is waits
 
@@ -242,7 +242,7 @@ def test_R17_a_C_MOVE_that_fails_is_a_fault_and_is_remembered(made):
 
 def test_R30_what_is_refused_by_name_is_asked_for_as_a_series_next_time(made, tmp_path):
     have(tmp_path, uids(2))
-    one = made(SeriesMemory(attempt=replace(DONE, at=ago(3000)), received=2, largest=2))
+    one = made(SeriesMemory(attempt=DONE._replace(at=ago(3000)), received=2, largest=2))
     one.console.failure = REFUSED
     assert one.run().names_refused
     assert "sends no single images" in "".join(one.lines)
@@ -331,7 +331,7 @@ def test_images_that_cannot_be_moved_end_the_study(made):
 
 def test_R31_a_series_of_which_nothing_arrives_is_told_with_what_is_missing(made, tmp_path):
     have(tmp_path, uids(4))
-    failed = replace(DONE, judged=True, before=4, succeeded=False, error="Warning: 0xB000", refused=("RawDataStorage",))
+    failed = DONE._replace(judged=True, before=4, succeeded=False, error="Warning: 0xB000", refused=("RawDataStorage",))
     one = made(SeriesMemory(attempt=failed, fruitless=3, largest=4, first_missing=tuple(uids(6)[4:])))
     one.run()
     (fault,) = one.findings.faults
@@ -347,7 +347,7 @@ def test_R31_a_series_of_which_nothing_arrives_is_told_with_what_is_missing(made
 
 @pytest.mark.parametrize("change", [{"by_hand": False}, {"dry_run": True}])
 def test_R31_before_the_third_time_and_in_a_dry_run_nothing_is_told(made, change):
-    one = made(SeriesMemory(attempt=replace(DONE, judged=True), fruitless=3 if "dry_run" in change else 2), **change)
+    one = made(SeriesMemory(attempt=DONE._replace(judged=True), fruitless=3 if "dry_run" in change else 2), **change)
     one.run()
     assert one.findings.faults == []
 
@@ -359,5 +359,5 @@ def test_R31_by_hand_it_is_told_at_once(made):
 
 
 def test_moments_of_another_boot_wait_for_nothing(made):
-    one = made(SeriesMemory(attempt=replace(DONE, at=Moment("earlier boot", 5.0)), fruitless=6))
+    one = made(SeriesMemory(attempt=DONE._replace(at=Moment("earlier boot", 5.0)), fruitless=6))
     assert one.retrieving.seconds_left(one.study) == 0

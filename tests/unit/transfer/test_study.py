@@ -43,7 +43,7 @@ def test_of_a_scanner_that_does_not_answer_nothing_is_forgotten(tmp_path):
 
 def test_of_a_study_that_cannot_be_looked_at_nothing_is_forgotten(tmp_path, monkeypatch):
     """A folder that cannot be read once must not make the scanner be asked for what it was asked for a moment ago."""
-    known = {f"{STUDY}.{number}": replace(GONE, fruitless=2) for number in range(3)}
+    known = {f"{STUDY}.{number}": GONE._replace(fruitless=2) for number in range(3)}
     study = make_study(tmp_path, *(Told(uid, 6) for uid in known), series=known)
     again = replace(study, memory=remembered(study), series={}, is_looked_at=False)
 
@@ -74,7 +74,7 @@ def test_R36_a_series_that_the_scanner_no_longer_tells_is_waited_for(tmp_path):
 def test_R36_one_that_vanished_for_good_is_remembered_until_the_request_is_closed(tmp_path):
     """The procedure may go on for hours after that; then the request must not be closed without a word."""
     have(tmp_path, uids(2))
-    known = {SERIES: replace(GONE, shrunk_since=ago(VANISHED_SECONDS))}
+    known = {SERIES: GONE._replace(shrunk_since=ago(VANISHED_SECONDS))}
     for _ in range(3):
         study = make_study(tmp_path, Told(f"{STUDY}.2", 1), series=known)
         assert study.series[SERIES].count.complete and study.series[SERIES].count.vanished
@@ -86,7 +86,7 @@ def test_R36_one_that_vanished_for_good_is_remembered_until_the_request_is_close
     [
         SeriesMemory(expected=6, received=6, complete=True, largest_told=6),
         SeriesMemory(),
-        replace(GONE, modality="SR"),
+        GONE._replace(modality="SR"),
     ],
 )
 def test_R36_a_series_that_is_here_was_never_counted_or_is_not_wanted_may_go(tmp_path, memory):
