@@ -156,8 +156,10 @@ def passes(settings: Settings, server: ServerFolders) -> Findings:
     """Whether a pass runs now or ran lately."""
     running = is_locked(server.lock)
     words = {True: "a pass holds it now", False: "free", None: "who holds it cannot be seen here"}
-    yield ok(f"the lock {server.lock}: {words[running]}")
-    age = look(settings, server).last_pass_age_seconds
+    overview = look(settings, server)
+    yield fix(overview.hangs) if overview.hangs else ok(f"the lock {server.lock}: {words[running]}")
+    yield from map(fix, overview.left_alone)
+    age = overview.last_pass_age_seconds
     if (age is not None and age <= _MOST_SECONDS_BETWEEN_PASSES) or running:
         yield ok(f"the last pass began {age or 0:.0f} seconds ago")
         return

@@ -39,6 +39,8 @@ def make_pass(options: MoveOptions, program: str, log_opened: Callable[[Log], No
     except LockHeldError as error:
         if options.verbose or options.studies or sys.stderr.isatty():
             say(f"another pass holds the lock {error}{_since(options, program)}; nothing was done")
+        else:
+            _say_if_it_hangs(options, program, str(error))
         raise
     _show(options, result)
     if result.raised is not None:
@@ -46,11 +48,20 @@ def make_pass(options: MoveOptions, program: str, log_opened: Callable[[Log], No
     return result.exit_status
 
 
+def _say_if_it_hangs(options: MoveOptions, program: str, lock: str) -> None:
+    """Cron's passes are silent while another one runs, but not when that one has stopped."""
+    from scanner_mover.transfer.hanging import line_once  # seldom needed
+
+    text = line_once(place_of(options, program).server, lock)
+    if text is not None:
+        say(text)
+
+
 def _since(options: MoveOptions, program: str) -> str:
     """How long the other pass has been running, if the state file says so."""
     since = state.load(place_of(options, program).server.state)[0].running_since
     seconds = clock.age(since, time.time()) if since is not None else None
-    from scanner_mover.transfer.faults import duration  # seldom needed
+    from scanner_mover.transfer.reported import duration  # seldom needed
 
     return f" and has been running for {duration(seconds)}" if seconds is not None else ""
 

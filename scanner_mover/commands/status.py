@@ -71,9 +71,13 @@ def _show(overview: Overview, options: StatusOptions) -> None:
 def _age(overview: Overview, most: float | None) -> ExitStatus:
     """Whether the last pass is older than MOST seconds, for health checks.
 
-    A pass that is running now may take longer: a health check that ends it would end it again and again.
+    A pass that is running now may take longer, as long as it goes on: a health check that ends it would end it again
+    and again.
     """
     age = overview.last_pass_age_seconds
+    if most is not None and overview.hangs is not None:
+        say(overview.hangs)
+        return ExitStatus.ATTENTION
     if most is None or overview.running or (age is not None and age <= most):
         return ExitStatus.OK
     say("there never was a pass" if age is None else f"the last pass is {age:.0f} seconds old: does cron run us?")

@@ -19,6 +19,9 @@ from scanner_mover.site.disk import need_free
 from scanner_mover.site.filing import Filed, Kept, SetAside
 from scanner_mover.site.folders import DataFolders
 
+# How often the log says that a C-MOVE goes on: a pass that logs nothing for long is taken to hang.
+_SAY_SECONDS = 60.0
+
 
 class NothingRetrievableError(UnusableError):
     """No series at all can be retrieved: there is no room, or nothing can be received."""
@@ -94,7 +97,7 @@ class Retriever:
                 self.files.file(query),
                 progress=receiver.growth_of_requested if receiver is not None else lambda: _size(folder),
                 on_response=self.progress.image,
-                while_running=self._need_room,
+                while_running=self._while_running(f"C-MOVE {name}"),
             )
         except NothingRetrievableError:  # the disk filled up while images arrived
             sent.moves += 1
@@ -111,6 +114,20 @@ class Retriever:
             # What came is filed in the pause: the console rests all the same.
             time.sleep(max(0.0, ended + settings.settle_seconds - time.monotonic()))
         return None if result.failure is None else result.failure.about(level=query.level).refusing(refused)
+
+    def _while_running(self, name: str) -> Callable[[], None]:
+        """What is called now and then while a C-MOVE runs: it sees that there is room, and logs that all goes on."""
+        began = said = time.monotonic()
+
+        def goes_on() -> None:
+            nonlocal said
+            self._need_room()
+            now = time.monotonic()
+            if now - said >= _SAY_SECONDS:
+                said = now
+                self.log(f"{name} goes on ({now - began:.0f} s)")
+
+        return goes_on
 
     def _take(self, filed: Filed, sent: Sent) -> None:
         sent.set_aside += filed.set_aside

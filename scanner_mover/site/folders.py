@@ -50,6 +50,7 @@ class ServerFolders:
         self.state = os.path.join(self.pids, f"moveFromScanner{suffix}.state.json")
         self.work_prefix = f".moveFromScanner{suffix}.work."
         self.mpps_index = os.path.join(self.pids, f"moveFromScanner{suffix}.mpps.json")
+        self.hanging = os.path.join(self.pids, f"moveFromScanner{suffix}.hanging")
 
     def new_part(self) -> str:
         """A path that nothing has, for a file that is renamed to one of these; the next pass removes what is left."""

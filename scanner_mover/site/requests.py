@@ -179,6 +179,24 @@ def close(request: Request, folder: str) -> list[str]:
     return moved
 
 
+def remove_older(folder: str, study_instance_uid: str) -> bool:
+    """Remove what an earlier request for a study left in FOLDER, now that a later one is closed; False: nothing.
+
+    Raises UnusableError when it cannot be removed.
+    """
+    path = os.path.join(folder, study_instance_uid)
+    try:
+        with opened_folder(folder) as target:
+            if not stat.S_ISREG(os.stat(study_instance_uid, dir_fd=target, follow_symlinks=False).st_mode):
+                return False
+            os.unlink(study_instance_uid, dir_fd=target)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UnusableError(f"{path}, which an earlier request left, cannot be removed: {reason(error)}") from error
+    return True
+
+
 def write(folder: str, study_instance_uid: str, *, mpps_expected: bool) -> bool:
     """Write a request for a study into FOLDER, made when missing; False when one is there already, which is kept.
 

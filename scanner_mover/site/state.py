@@ -39,11 +39,11 @@ class Counters(Record):
 class State:
     """What is kept between passes.
 
-    `faults` are the faults that were reported and still hold, as JSON (`transfer.faults`). `scanner_down`: the scanner
-    could not be reached in the last pass; `sick`: it sends nothing at all (R29), as JSON. `running_since`: when a pass
-    with work to do began, None at its end. The counters count since the file was made. `reported` says which files were
-    reported, each once; `requests` is what is remembered of each study, as JSON; `events` are those that no hook has
-    heard of yet, as JSON.
+    `faults` are the faults that were reported and still hold, as JSON (`transfer.reported`). `scanner_down`: the
+    scanner could not be reached in the last pass; `sick`: it sends nothing at all (R29), as JSON. `running_since`: when
+    a pass with work to do began, None at its end. The counters count since the file was made. `reported` says which
+    files were reported, each once; `requests` is what is remembered of each study, as JSON; `events` are those that no
+    hook has heard of yet, as JSON.
     """
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ from scanner_mover.transfer import health
 from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.closed import Mover
 from scanner_mover.transfer.closing import Closing
-from scanner_mover.transfer.faults import fault, no_study
+from scanner_mover.transfer.faults import fault, lost_step, no_study
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.last_look import LastLook
 from scanner_mover.transfer.receiving import receiver_of, receiving
@@ -40,6 +40,7 @@ from scanner_mover.transfer.retrieving import Retrieving
 from scanner_mover.transfer.steps import Steps
 from scanner_mover.transfer.study import Study, look, remembered, series_reports
 from scanner_mover.transfer.telling import note_failure
+from scanner_mover.transfer.waiting import has_lost_a_step
 
 
 def handle(job: Job, findings: Findings) -> None:
@@ -184,6 +185,8 @@ class _Requests:
 
     def _say_procedure(self, study: Study) -> None:
         log = self.job.log
+        if has_lost_a_step(study):
+            self.findings.faults.append(fault(lost_step(study.uid, self.job.folders.scanner)))
         if not study.steps:
             log(f"could not find {study.uid} MPPS file in {self.job.folders.scanner}/")
         elif not study.open_steps:

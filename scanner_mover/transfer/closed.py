@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scanner_mover import clock
+from scanner_mover.errors import UnusableError
 from scanner_mover.rules.words import Outcome
 from scanner_mover.site import ledger, requests
 from scanner_mover.site.disk import sync_file_system, sync_folder
-from scanner_mover.transfer.faults import FIND, MOVE
+from scanner_mover.transfer.faults import FIND, MOVE, fault
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.report import ClosedRequest
 from scanner_mover.transfer.study import Study, series_reports
@@ -69,6 +70,8 @@ class Mover:
             ),
         )
         moved = requests.close(study.request, folder)
+        if moved:
+            self._remove_older(study.uid, job.folders.failed_scans if finished else job.folders.finished_scans)
         for changed in (folder, job.folders.active_scans):
             sync_folder(changed)
         for file in moved:
@@ -78,6 +81,15 @@ class Mover:
             return
         raw = f"{job.folders.raw}/{study.uid}"
         self.findings.closed.append(ClosedRequest(study.uid, finished, reason, series, raw))
+
+    def _remove_older(self, study_instance_uid: str, folder: str) -> None:
+        """Remove what an earlier request left in FOLDER: a study is in one of the folders."""
+        try:
+            if requests.remove_older(folder, study_instance_uid):
+                self.job.log(f"{study_instance_uid} is no longer in {folder}, where an earlier request had left it")
+        except UnusableError as error:
+            self.findings.faults.append(fault(error))
+            self.job.log(str(error))
 
 
 def _what_it_lacks(study: Study) -> str | None:

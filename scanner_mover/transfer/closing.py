@@ -36,6 +36,7 @@ class Closing:
 
         Raises UnusableError when it cannot be moved.
         """
+        waiting.note_steps(study)
         waiting.note_quiet(study)
         waits = self._waits_for(study)
         for _ in range(_MOST_ROUNDS):
@@ -95,8 +96,9 @@ class Closing:
         """
         try:
             return self.mover.finish(study)
-        except UnusableError:
+        except UnusableError as error:
             self._remember_asking(study, _basis(study), unanswered=False)
+            study.memory = study.memory._replace(obstacle=str(error))
             raise
 
     def _keeps_nothing(self, study: Study) -> bool:

@@ -15,9 +15,9 @@ from scanner_mover.transfer.report import ClosedRequest, PassReport
 from scanner_mover.transfer.work import Work
 
 if TYPE_CHECKING:  # most passes have nothing to say, and to import what says it costs time
-    from scanner_mover.transfer.faults import Change
     from scanner_mover.transfer.hooks import Event
     from scanner_mover.transfer.lines import Lines
+    from scanner_mover.transfer.reported import Change
 
 
 class PassResult(Record):

@@ -7,7 +7,7 @@ from scanner_mover import clock
 from scanner_mover.errors import UnusableError
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
-from scanner_mover.rules.records import Listing, SeriesMemory
+from scanner_mover.rules.records import Listing, SeriesMemory, StudyMemory
 from scanner_mover.rules.reporting import nothing_arrives
 from scanner_mover.scanner.inventory import Place
 from scanner_mover.site.images import images_in
@@ -80,14 +80,22 @@ def note_untested(findings: Findings) -> None:
     for study, known in findings.memory.items():
         if any(_is_cut(one.listing) and series_rules.count_is_believed(one.listing) for one in known.series.values()):
             findings.dropped.add(FIND)
-        if known.obstacle and study not in findings.asked:
-            findings.untested.add(cut_short_group(study))
+        if study not in findings.asked:
+            findings.untested |= _untested_before_closing(study, known)
         for series, one in known.series.items():
             findings.untested |= _untested_of(study, series, one, findings.attempted)
 
 
 def _is_cut(listing: Listing | None) -> bool:
     return listing is not None and listing.cut_in_a_row > 0
+
+
+def _untested_before_closing(study: str, known: StudyMemory) -> set[str]:
+    """The groups of faults that are tested only by the questions before STUDY is closed, and by its move."""
+    untested = {FIND} if known.closing_unanswered else set()
+    if known.obstacle:
+        untested |= {cut_short_group(study), unusable(known.obstacle).group}
+    return untested
 
 
 def _untested_of(study: str, series: str, memory: SeriesMemory, attempted: Collection[Place]) -> set[str]:

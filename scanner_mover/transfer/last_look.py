@@ -35,6 +35,7 @@ class LastLook:
         told = self.inventory.everything(study.uid, by_name)
         study.asked_at = clock.now()
         study.answer, study.steps = told.series, self.steps_of(study.uid)
+        waiting.note_steps(study)
         if not self._is_answered(study, told):
             return False
         self.findings.asked.add(study.uid)

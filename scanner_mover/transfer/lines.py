@@ -9,11 +9,12 @@ from typing import NamedTuple
 from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.errors import UnusableError
-from scanner_mover.transfer import faults, notify
-from scanner_mover.transfer.faults import Change, Scope
+from scanner_mover.transfer import notify, reported
+from scanner_mover.transfer.faults import fault
 from scanner_mover.transfer.frame import Frame
 from scanner_mover.transfer.hooks import Event
 from scanner_mover.transfer.report import ClosedRequest
+from scanner_mover.transfer.reported import Change, Scope
 from scanner_mover.transfer.work import Work
 
 
@@ -35,11 +36,11 @@ def of_pass(frame: Frame, settings: Settings | None, work: Work, raised: BaseExc
     closed = [Change(notify.closed_text(one), ended=False) for one in _not_well(frame.closed)]
     for change in (*all_changes, *closed):
         frame.log(change.text)
-    changes = faults.shortened(all_changes)
+    changes = reported.shortened(all_changes)
     events = notify.events_of(frame.project, clock.iso(frame.started), frame.closed, changes)
     wanted = notify.wanted(settings, events) if settings is not None else ()
     said = {change.text for change in all_changes}
-    standing = [one for one in faults.from_json(frame.state.faults) if one.text not in said]
+    standing = [one for one in reported.from_json(frame.state.faults) if one.text not in said]
     met = {(one.group, one.content) for one in frame.faults}
     again = (one.text for one in standing if (one.group, one.content) in met)
     lines = [*changes, *closed]
@@ -50,7 +51,7 @@ def of_pass(frame: Frame, settings: Settings | None, work: Work, raised: BaseExc
 
 def with_problem(lines: Lines, frame: Frame, problem: UnusableError) -> Lines:
     """LINES and that the state file cannot be written, unless a fault of this pass says so already."""
-    found = faults.fault(problem)
+    found = fault(problem)
     if found.group in {one.group for one in frame.faults}:
         return lines
     return lines._replace(new=(*lines.new, Change(str(problem), ended=False)))
@@ -60,9 +61,9 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
     """What is new among the faults."""
     by_hand = bool(frame.options.studies)
     off = work.report is not None and not work.report.enabled and not by_hand
-    reported, changes = faults.compare(
+    now, changes = reported.compare(
         frame.faults,
-        faults.from_json(frame.state.faults),
+        reported.from_json(frame.state.faults),
         Scope(
             untested=work.untested,
             dropped=work.dropped,
@@ -74,7 +75,7 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
         settings,
         frame.started,
     )
-    frame.state.faults = faults.to_json(reported)
+    frame.state.faults = reported.to_json(now)
     return changes
 
 

@@ -3,7 +3,8 @@
 A plain module: most passes have no event.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from scanner_mover.config import Settings
 from scanner_mover.errors import LockHeldError, UnusableError
@@ -11,9 +12,10 @@ from scanner_mover.site import state
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.state import State
-from scanner_mover.transfer.faults import Change
+from scanner_mover.transfer import reported
 from scanner_mover.transfer.hooks import Event, EventKind, EventSeries, run_hooks, second_try, to_keep
 from scanner_mover.transfer.report import ClosedRequest
+from scanner_mover.transfer.reported import Change
 
 # The state file is locked for moments only, but for the pass of another process, which reads the events anew.
 _MOST_SECONDS = 2.0
@@ -53,24 +55,40 @@ def wanted(settings: Settings, events: Iterable[Event]) -> list[Event]:
 
 def deliver(
     settings: Settings, server: ServerFolders, new: Sequence[Event], kept: Sequence[object], log: Callable[[str], None]
-) -> None:
+) -> list[Change]:
     """Run the site's programs for the NEW events, and once more for those that were KEPT by an earlier pass.
 
     To be called without the lock. The state file already has the new ones, in case that we are killed; here it gets
-    those that were not heard. Raises Ended.
+    those that were not heard. Gives the lines about programs that an event did not reach twice, and of those that hear
+    again. Raises Ended.
     """
     earlier = [event for value in kept if (event := second_try(value)) is not None]
     undelivered = run_hooks(settings, [*earlier, *new])
     for one in undelivered:
         log(one.text)
-    _keep(server, to_keep(undelivered), log)
+    lost = {one.event.option: one.text for one in undelivered if one.event.is_second_try}
+    heard = {event.option for event in (*earlier, *new)} - {one.event.option for one in undelivered}
+    return _keep(server, to_keep(undelivered), lost, heard, log)
 
 
-def _keep(server: ServerFolders, events: list[dict[str, object]], log: Callable[[str], None]) -> None:
-    """Put EVENTS into the state file; while another pass has the lock it stays, and what it has is told twice."""
+def _keep(
+    server: ServerFolders,
+    events: list[dict[str, object]],
+    lost: Mapping[str, str],
+    heard: Collection[str],
+    log: Callable[[str], None],
+) -> list[Change]:
+    """Put EVENTS into the state file, and that those of the options LOST were lost, those HEARD delivered.
+
+    While another pass has the lock the file stays, and what it has is told twice.
+    """
+    changes: list[Change] = []
 
     def put(known: State) -> None:
         known.events = list(events)
+        now, now_changed = reported.of_hooks(reported.from_json(known.faults), lost, heard, time.time())
+        known.faults = reported.to_json(now)
+        changes.extend(now_changed)
 
     lock = Lock()
     try:
@@ -82,3 +100,6 @@ def _keep(server: ServerFolders, events: list[dict[str, object]], log: Callable[
         log(str(error))
     finally:
         lock.release()
+    for change in changes:
+        log(change.text)
+    return changes

@@ -32,7 +32,8 @@ def run_pass(options: MoveOptions, program: str, view: View) -> PassResult:
         if settings is not None and frame.may_write and raised is None and (kept or result.events):
             from scanner_mover.transfer import notify  # most passes have no event
 
-            notify.deliver(settings, frame.server, result.events, kept, frame.log)
+            changes = notify.deliver(settings, frame.server, result.events, kept, frame.log)
+            result = result._replace(new=(*result.new, *changes))
         return result
     except Ended as ended:  # while a program of the site was running
         if result is None:

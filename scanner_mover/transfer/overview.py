@@ -20,6 +20,7 @@ from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_o
 from scanner_mover.site.ledger import Entry
 from scanner_mover.site.requests import Request
 from scanner_mover.site.state import State
+from scanner_mover.transfer import hanging
 from scanner_mover.transfer.report import SeriesReport, StudyReport
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Overview(Record):
 
     `running` is None where the kernel's list of locks cannot tell. `last_pass_at` is in seconds of the epoch.
     `requests` begin with those that need attention, then the oldest ones; `failed_requests` with the last one.
+    `left_alone` are lines about files that are no requests; `hangs`: that the running pass seems to hang.
     """
 
     project: str
@@ -113,6 +115,8 @@ class Overview(Record):
     failed: Closed
     failed_requests: tuple[FailedRequest, ...]
     problems: tuple[str, ...]
+    left_alone: tuple[str, ...] = ()
+    hangs: str | None = None
 
     @property
     def last_pass_age_seconds(self) -> float | None:
@@ -154,12 +158,13 @@ def look(settings: Settings, server: ServerFolders) -> Overview:
     scanned = requests.scan(folders.active_scans)
     problems += scanned.unreadable
     failed_at = _closed_at(folders.failed_scans)
+    running = is_locked(server.lock)
     now = time.time()
     statuses = [_request(request, known, settings, now) for request in scanned.requests]
     return Overview(
         project=settings.project,
         enabled=enabled,
-        running=is_locked(server.lock),
+        running=running,
         state=known,
         last_pass_at=_epoch(known.started),
         looked_at=now,
@@ -170,6 +175,8 @@ def look(settings: Settings, server: ServerFolders) -> Overview:
         failed=_closed(failed_at, now),
         failed_requests=_failed_requests(failed_at, entries, now),
         problems=tuple(problems),
+        left_alone=tuple(requests.left_alone(folders.active_scans, scanned.not_uids)),
+        hangs=hanging.line(server, server.lock) if running else None,
     )
 
 

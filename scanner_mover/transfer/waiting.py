@@ -11,6 +11,17 @@ from scanner_mover.rules.words import Procedure, WaitsFor
 from scanner_mover.transfer.study import Study
 
 
+def note_steps(study: Study) -> None:
+    """Remember whether the MPPS files of STUDY that can be read have a step that has not ended (R20)."""
+    if any(one.readable for one in study.steps):
+        study.memory = study.memory._replace(step_seen_open=any(one.readable for one in study.open_steps))
+
+
+def has_lost_a_step(study: Study) -> bool:
+    """Whether no MPPS file of STUDY is here any more, and a step was still in progress when one was."""
+    return not study.steps and study.memory.step_seen_open
+
+
 def note_quiet(study: Study) -> None:
     """Remember since when the scanner has told the same of STUDY, counted from the end of its procedure on (R22 a)."""
     if not study.answered:
@@ -61,6 +72,8 @@ def next_list_in(study: Study, now: Moment) -> float | None:
 
 
 def _no_mpps_seconds(study: Study, settings: Settings) -> float | None:
+    if has_lost_a_step(study):
+        return None  # a disk that is not mounted ends no procedure
     expected = study.memory.mpps_expected and study.request.mpps_expected
     return rules.no_mpps_seconds(
         settings.no_mpps_after_seconds, expected, study.memory.study_date, datetime.date.today()

@@ -1,5 +1,8 @@
 """The locks of a whole pass, against the shell's real `flock` (R9)."""
 
+import os
+import time
+
 import pytest
 
 from tests.support.site import Site, flock, held_by_flock, is_running, wait_until
@@ -80,3 +83,22 @@ def test_R9_after_a_pass_both_are_free(tmp_path):
     site = Site(tmp_path)
     assert site.move().returncode == 0
     assert (flock(site.lock_file), flock(site.data / "active-scans")) == (0, 0)
+
+
+def test_a_pass_that_hangs_is_said_once_and_by_status(tmp_path):
+    site = Site(tmp_path)
+    assert site.move().returncode == 0
+    log = site.server / "logs" / "moveFromScanner.log"
+    with held_by_flock(site.lock_file):
+        assert site.mover("status", "--max-age", "60").returncode == 0
+        os.utime(log, (time.time() - 4000,) * 2)
+        told = [site.mover(program="moveFromScanner.sh") for _ in range(2)]
+        assert [done.returncode for done in told] == [1, 1]
+        assert "has logged nothing for 1 h 6 min: does it hang?" in told[0].stderr
+        assert told[1].stderr == ""
+        health = site.mover("status", "--max-age", "60")
+        assert health.returncode == 1 and "does it hang?" in health.stderr
+        assert "does it hang?" in site.mover("status").stdout
+        assert "fix: a pass holds the lock" in site.mover("status", "--check").stdout.replace("fix:  ", "fix: ")
+    assert site.move().returncode == 0
+    assert site.mover("status", "--max-age", "60").returncode == 0

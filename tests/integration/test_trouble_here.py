@@ -172,3 +172,61 @@ def run_without_privileges(scenario: Scenario, folder: Path) -> "CompletedProces
     finally:
         for path, mode in zip(folders, modes, strict=True):
             path.chmod(mode)
+
+
+class TestWhatIsTriedAgainLater:
+    """What is not tried in a pass, because it waits for its time, has not recovered."""
+
+    def test_a_request_that_cannot_be_moved(self, scenario: Scenario) -> None:
+        study = scenario.acquire(1)
+        in_the_way = scenario.site.data / "finished-scans" / study.uid
+        (in_the_way / "x").mkdir(parents=True)
+        done = scenario.site.move()
+        assert done.returncode == 4 and "cannot be moved to" in done.stderr
+        for _ in range(2):
+            assert scenario.site.move().stderr == ""
+        assert study.uid in scenario.site.requests_in("active-scans")
+        shutil.rmtree(in_the_way)
+        scenario.every_pause_is_over()
+        done = scenario.a_pass()
+        assert "recovered after" in done.stderr and "cannot be moved to" in done.stderr
+        assert scenario.where(study) == "finished-scans"
+
+    def test_the_mpps_file_of_an_open_step_is_gone(self, scenario: Scenario) -> None:
+        scenario.site.config(no_mpps_after_seconds=300)
+        study = scenario.acquire(1, ended=False)
+        scenario.a_pass()
+        elsewhere = scenario.folder / "elsewhere"
+        folder = scenario.site.data / "scanner"
+        folder.rename(elsewhere)
+        done = scenario.a_pass(exit_status=4)
+        assert f"study {study.uid}: a step of it was in progress, and its MPPS file is no longer in" in done.stderr
+        folder.mkdir()
+        for _ in range(2):
+            scenario.time_passes(4000)
+            assert scenario.a_pass(exit_status=4).stderr == ""
+        assert scenario.where(study) == "active-scans"
+        folder.rmdir()
+        elsewhere.rename(folder)
+        scenario.site.mpps(study.uid, ended=True)
+        done = scenario.a_pass()
+        assert "recovered after" in done.stderr
+        assert scenario.where(study) == "finished-scans"
+
+
+def test_a_program_of_the_site_that_fails_is_said_when_an_event_is_lost(scenario: Scenario) -> None:
+    site, hook = scenario.site, scenario.folder / "hook"
+    hook.write_text("#!/bin/sh\nexit 3\n")
+    hook.chmod(0o755)
+    site.config(on_finished=[str(hook)])
+    scenario.acquire(1)
+    assert scenario.a_pass().stderr == "", "it is tried once more"
+    done = scenario.a_pass()
+    line = f"an event did not reach the program of on_finished: {hook}: exit status 3"
+    assert done.stderr == f"scanner-mover: {line}\n"
+    assert scenario.a_pass().stderr == ""
+    assert line in site.mover("status").stdout
+    hook.write_text("#!/bin/sh\nexit 0\n")
+    scenario.acquire(1)
+    assert "recovered after" in scenario.a_pass().stderr
+    assert line not in site.mover("status").stdout

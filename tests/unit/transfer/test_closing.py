@@ -453,3 +453,62 @@ def test_the_word_of_the_contract_is_always_one_of_them(site):
         site.steps = steps
         site.pass_(100)
         assert site.memory.waits_for in words
+
+
+# R20
+
+
+def test_R20_a_study_whose_open_step_has_gone_is_not_closed_without_a_file(site):
+    site.options["no_mpps_after_seconds"] = 300
+    site.steps = (RUNNING,)
+    assert site.pass_() is Outcome.WAITING
+    site.steps = ()
+    for _ in range(3):
+        assert site.pass_(4000) is Outcome.WAITING
+        assert site.waits == ("mpps", "no MPPS file")
+    site.steps = (ENDED,)
+    assert site.pass_() is Outcome.FINISHED
+
+
+def test_R32_a_study_whose_steps_had_ended_may_lose_their_files(site):
+    site.options |= {"no_mpps_after_seconds": 300, "quiet_seconds": 60}
+    assert site.pass_() is Outcome.WAITING
+    site.steps = ()
+    assert site.pass_(10) is Outcome.WAITING
+    assert site.pass_(400) is Outcome.FINISHED
+
+
+def test_a_file_that_cannot_be_read_is_no_step_that_was_seen(site):
+    site.options["no_mpps_after_seconds"] = 300
+    site.steps = (Step("", readable=False),)
+    assert site.pass_() is Outcome.WAITING
+    site.steps = ()
+    assert site.pass_(10) is Outcome.WAITING
+    assert site.pass_(400) is Outcome.FINISHED
+
+
+# One request, one folder
+
+
+@pytest.mark.parametrize("earlier", ["failed-scans", "finished-scans"])
+def test_what_an_earlier_request_left_is_gone_when_a_later_one_is_closed(site, earlier):
+    folder = site.root / "data" / earlier
+    folder.mkdir(exist_ok=True)
+    (folder / STUDY).write_text("earlier")
+    if earlier == "finished-scans":
+        os.utime(site.request.files[0], (0, 0))
+        site.steps = (RUNNING,)
+        site.pass_()
+        assert site.pass_(61) is Outcome.FAILED
+        assert site.where() == ["failed-scans"]
+    else:
+        assert site.pass_() is Outcome.FINISHED
+        assert site.where() == ["finished-scans"]
+    assert any(earlier in line and "an earlier request" in line for line in site.lines)
+
+
+def test_a_folder_of_its_name_stays(site):
+    folder = site.root / "data" / "failed-scans" / STUDY
+    folder.mkdir(parents=True)
+    assert site.pass_() is Outcome.FINISHED
+    assert folder.is_dir() and not site.findings.faults

@@ -13,23 +13,16 @@ from scanner_mover.transfer.faults import (
     MOVE,
     SCANNER,
     SET_ASIDE,
-    Change,
     Fault,
     Message,
-    Reported,
-    Scope,
-    compare,
     cut_short,
-    duration,
     fault,
-    from_json,
     line_of,
     no_study,
-    shortened,
     stuck_group,
-    to_json,
     unusable,
 )
+from scanner_mover.transfer.reported import Change, Reported, Scope, compare, duration, from_json, shortened, to_json
 
 SETTINGS = Settings("ABCD", "config.json", "data", "127.0.0.1", 104, "CONSOLE", "MOVER", 11112)
 STUDY, OTHER, SERIES = "1.2.3", "1.2.4", "1.2.3.4"

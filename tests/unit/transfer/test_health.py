@@ -65,11 +65,18 @@ def test_what_was_asked_for_in_this_pass_was_tested():
 
 
 def test_R35_questions_that_wait_for_their_time_leave_the_study_cut_short():
-    assert untested(SeriesMemory(), obstacle="cut") == {cut_short_group(STUDY)}
+    assert untested(SeriesMemory(), obstacle="cut") == {cut_short_group(STUDY), unusable("cut").group}
     assert untested(SeriesMemory(), obstacle="cut", asked=True) == set()
 
 
 # R29
+
+
+def test_questions_before_closing_that_were_not_answered_are_tested_when_they_are_asked_again():
+    for asked, groups in ((set(), {FIND}), ({STUDY}, set())):
+        findings = Findings({STUDY: StudyMemory(closing_unanswered=True)}, asked=asked)
+        health.note_untested(findings)
+        assert findings.untested == groups
 
 
 def silent(number: int, seconds: float = 200, fruitless: int = 0) -> SeriesMemory:

@@ -11,9 +11,9 @@ from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.state import State, load, save
 from scanner_mover.transfer import notify
-from scanner_mover.transfer.faults import Change
 from scanner_mover.transfer.hooks import Event, EventKind, EventSeries, Undelivered
 from scanner_mover.transfer.report import ClosedRequest, SeriesReport
+from scanner_mover.transfer.reported import Change
 from tests.unit.transfer.made import SETTINGS
 
 STUDY, WHEN = "1.2.3", "2026-01-31T12:00:00+01:00"

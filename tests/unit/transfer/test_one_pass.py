@@ -21,10 +21,11 @@ from scanner_mover.failures import Failure, Kind
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.state import State, load
 from scanner_mover.transfer import notify, one_pass
-from scanner_mover.transfer.faults import Change, cut_short, fault
+from scanner_mover.transfer.faults import cut_short, fault
 from scanner_mover.transfer.frame import Frame, View, place_of
 from scanner_mover.transfer.one_pass import PassResult, run_pass
 from scanner_mover.transfer.report import ClosedRequest, PassReport
+from scanner_mover.transfer.reported import Change
 from scanner_mover.transfer.work import Work
 from tests.support.site import Site
 

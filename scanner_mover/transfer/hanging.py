@@ -1,0 +1,57 @@
+"""Whether the pass that holds the lock hangs: it has logged nothing for too long. A plain module.
+
+A pass that goes on is hardly ever silent for so long: a C-MOVE logs a line each minute, and each question to the
+scanner has its limit. A disk that does not answer has none.
+"""
+
+import contextlib
+import os
+import time
+
+from scanner_mover.files import open_descriptor, read_regular
+from scanner_mover.site.folders import ServerFolders
+
+MOST_SILENT_SECONDS = 1800.0
+
+_MOST_BYTES = 100
+
+
+def line(server: ServerFolders, lock: str) -> str | None:
+    """What is wrong with the pass that holds LOCK, and what to do; None while it goes on, as far as can be seen."""
+    written = _last_written(server)
+    if written is None or time.time() - written < MOST_SILENT_SECONDS:
+        return None
+    from scanner_mover.transfer.reported import duration  # seldom needed
+
+    return (
+        f"a pass holds the lock {lock} and has logged nothing for {duration(time.time() - written)}: does it hang? "
+        f"`fuser {lock}` names its process; when that is ended, the next pass goes on"
+    )
+
+
+def line_once(server: ServerFolders, lock: str) -> str | None:
+    """As `line`, but only once for each pass that hangs: cron calls us every 15 seconds."""
+    text = line(server, lock)
+    if text is None:
+        return None
+    said = f"{_last_written(server)}".encode()
+    try:
+        if read_regular(server.hanging, _MOST_BYTES) == said:
+            return None
+    except OSError:
+        pass
+    with contextlib.suppress(OSError):
+        file = open_descriptor(server.hanging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            os.write(file, said)
+        finally:
+            os.close(file)
+    return text
+
+
+def _last_written(server: ServerFolders) -> float | None:
+    """When the log was last written, in seconds of the epoch; None where there is none."""
+    try:
+        return os.stat(server.log).st_mtime
+    except OSError:
+        return None

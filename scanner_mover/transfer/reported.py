@@ -1,0 +1,199 @@
+"""Which faults were reported, and which lines a pass has to print for what began, changed or ended.
+
+What is reported is compared by what it is, not by its text: a text may hold numbers or another program's words, which
+change from pass to pass while the fault is the same. A plain module, as `faults` is.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from scanner_mover.config import Settings
+from scanner_mover.transfer.faults import FIND, MOVE, Fault, is_of_one_call, line_of, study_of
+
+# Groups of which several faults can hold at once: of one series this one, of another series that one.
+_SEVERAL = {FIND, MOVE}
+# The group of a program of the site begins so; only that program ends it.
+_HOOK = "hook "
+# How many faults that begin in one pass get a line of their own, and how many that end.
+_MOST_LINES = 5
+# More than this are never worth keeping.
+_MOST_REPORTED = 1000
+
+
+class Reported(NamedTuple):
+    """A fault that was reported: what it is, its line then, and since when it holds, in seconds of the epoch."""
+
+    group: str
+    content: str
+    text: str
+    since: float
+    of_scanner: bool
+
+
+class Change(NamedTuple):
+    """A line that somebody must hear, and whether it tells of an end."""
+
+    text: str
+    ended: bool
+
+
+class Scope(NamedTuple):
+    """What a pass could test; of all else what was reported still holds.
+
+    `untested` are groups of faults that it could not test, `dropped` those that nobody will meet any more although
+    nothing is well: they end without a word. `nothing`: it was cut short, or looked at some studies only. `no_scanner`:
+    it asked the scanner nothing. `requested` are the studies that are requested now (None: not known),
+    `failed` those that failed or were closed incomplete: what was wrong with a study that is no longer requested, or
+    that failed, ends without a word, since nothing is well with it (R38).
+    """
+
+    untested: Collection[str] = ()
+    dropped: Collection[str] = ()
+    nothing: bool = False
+    no_scanner: bool = False
+    requested: Collection[str] | None = None
+    failed: Collection[str] = ()
+
+
+def compare(
+    faults: Iterable[Fault], reported: Sequence[Reported], scope: Scope, settings: Settings | None, now: float
+) -> tuple[list[Reported], list[Change]]:
+    """What is reported from now on, and the lines for what began, changed or ended.
+
+    FAULTS are those of this pass, REPORTED what was reported before; NOW is in seconds of the epoch.
+    """
+    since: dict[str, float] = {}
+    for one in reported:
+        since[one.group] = min(one.since, since.get(one.group, one.since))
+    current, changes = _now(faults, reported, since, settings, now)
+    groups = {group for group, _ in current}
+    ended: dict[str, Reported] = {}
+    for old in reported:
+        if (old.group, old.content) in current or (old.group in groups and old.group not in _SEVERAL):
+            continue
+        if _holds(old, scope):
+            current[old.group, old.content] = old
+        elif old.group not in groups and not _is_over(old, scope):
+            ended.setdefault(old.group, old)
+    changes += [_end_of(old, now - since[group], scope) for group, old in ended.items()]
+    return list(current.values())[:_MOST_REPORTED], changes
+
+
+def _now(
+    faults: Iterable[Fault],
+    reported: Iterable[Reported],
+    since: Mapping[str, float],
+    settings: Settings | None,
+    now: float,
+) -> tuple[dict[tuple[str, str], Reported], list[Change]]:
+    """The FAULTS of this pass by what they are, and the lines for those that were not reported before.
+
+    SINCE says since when each group holds.
+    """
+    known = {(one.group, one.content): one for one in reported}
+    current: dict[tuple[str, str], Reported] = {}
+    changes = []
+    for new in faults:
+        key = new.group, new.content
+        if key not in known:
+            text = line_of(new, settings)
+            known[key] = Reported(*key, text, since.get(new.group, now), new.of_scanner)
+            if Change(text, ended=False) not in changes:
+                changes.append(Change(text, ended=False))
+        current[key] = known[key]
+    return current, changes
+
+
+def _holds(old: Reported, scope: Scope) -> bool:
+    """Whether a pass could not test OLD, so that it still holds."""
+    if scope.nothing or old.group.startswith(_HOOK):
+        return True
+    return old.group in scope.untested or (scope.no_scanner and old.of_scanner)
+
+
+def _is_over(old: Reported, scope: Scope) -> bool:
+    """Whether OLD ends without a word: nobody waits for its study any more, or it was about one call only."""
+    if old.group in scope.dropped:
+        return True
+    study = study_of(old.group)
+    if study is None:
+        return False
+    not_requested = scope.requested is not None and study not in scope.requested
+    return not_requested or study in scope.failed or is_of_one_call(old.group)
+
+
+def _end_of(old: Reported, seconds: float, scope: Scope) -> Change:
+    """The line that OLD, which has lasted SECONDS, is over."""
+    after = f"recovered after {duration(seconds)}"
+    if old.of_scanner and scope.requested is not None and not scope.requested:
+        after = "not tested any more, nothing is requested"
+    return Change(f"{after}: {_without_advice(old.text)}", ended=True)
+
+
+def _without_advice(line: str) -> str:
+    """What is wrong, without the advice that follows it."""
+    for mark, kept in (("): ", ")"), ("; ", ""), (": is ", "")):
+        what, found, _ = line.partition(mark)
+        line = what + kept if found else line
+    return line
+
+
+def of_hooks(
+    reported: Sequence[Reported], lost: Mapping[str, str], heard: Collection[str], now: float
+) -> tuple[list[Reported], list[Change]]:
+    """REPORTED with the programs of the site that an event did not reach (LOST: options and why), and the lines for it.
+
+    HEARD are the options whose programs took all events; NOW is in seconds of the epoch.
+    """
+    groups = {one.group for one in reported}
+    over = {f"{_HOOK}{option}" for option in heard}
+    kept = [one for one in reported if one.group not in over]
+    changes = [_end_of(one, now - one.since, Scope()) for one in reported if one.group in over]
+    for option, why in lost.items():
+        group = f"{_HOOK}{option}"
+        if group not in groups:
+            text = f"an event did not reach the program of {option}: {why.removeprefix(f'{option}: ')}"
+            kept.append(Reported(group, group, text, now, of_scanner=False))
+            changes.append(Change(text, ended=False))
+    return kept, changes
+
+
+def shortened(changes: Sequence[Change]) -> list[Change]:
+    """CHANGES for people: of many that begin or end at once the first, and how many more there are."""
+    short = []
+    for ended, word in ((False, "more"), (True, "more have recovered")):
+        some = [one for one in changes if one.ended is ended]
+        short += some[:_MOST_LINES]
+        if len(some) > _MOST_LINES:
+            text = f"and {len(some) - _MOST_LINES} {word}: see `scanner-mover status` and the log"
+            short.append(Change(text, ended))
+    return short
+
+
+def duration(seconds: float) -> str:
+    """SECONDS in words: `42 s`, `5 min`, `2 h 5 min`, `3 d 4 h`."""
+    whole = max(0, int(seconds))
+    if whole >= 86400:
+        return f"{whole // 86400} d {whole // 3600 % 24} h"
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole // 60 % 60} min"
+    return f"{whole // 60} min" if whole >= 60 else f"{whole} s"
+
+
+def from_json(value: object) -> list[Reported]:
+    """What a state file says was reported; entries that are damaged are left out."""
+    found = []
+    for one in value if isinstance(value, list) else []:
+        if not isinstance(one, Mapping):
+            continue
+        group, content, text, since = (one.get(name) for name in ("group", "content", "text", "since"))
+        if not isinstance(group, str) or not isinstance(content, str) or not isinstance(text, str):
+            continue
+        if isinstance(since, int | float) and 0 <= since < 1e12:
+            found.append(Reported(group, content, text, float(since), one.get("of_scanner") is True))
+    return found
+
+
+def to_json(reported: Iterable[Reported]) -> list[dict[str, object]]:
+    """As in the state file."""
+    return [one._asdict() for one in reported]
