@@ -39,7 +39,8 @@ class TestPort:
         port = free_port()
         assert only(check_receiving.port(settings(port), folders)) == (Verdict.OK, f"DICOMPORT {port} is free for us")
 
-    def test_one_that_another_program_has(self, folders):
+    def test_one_that_another_program_has(self, folders, monkeypatch):
+        monkeypatch.setattr(storescp, "_PORT_SECONDS", 0.01)
         with socket.create_server((LOOPBACK, 0)) as taken:
             found = only(check_receiving.port(settings(taken.getsockname()[1]), folders))
         assert found.verdict is Verdict.FIX

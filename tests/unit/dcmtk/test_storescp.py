@@ -77,7 +77,8 @@ class TestPort:
         need_port(free_port())
 
     @pytest.mark.parametrize("address", ["", LOOPBACK])
-    def test_one_that_is_taken_is_named_with_what_to_do(self, address):
+    def test_one_that_is_taken_is_named_with_what_to_do(self, address, monkeypatch):
+        monkeypatch.setattr(storescp, "_PORT_SECONDS", 0.01)
         with socket.socket() as taken:
             taken.bind((address, 0))
             taken.listen()
@@ -89,7 +90,8 @@ class TestPort:
             "it: stop it or set receive to false"
         )
 
-    def test_one_that_becomes_free_in_a_moment(self):
+    def test_one_that_becomes_free_in_a_moment(self, monkeypatch):
+        monkeypatch.setattr(storescp, "_PORT_SECONDS", 240)
         with socket.socket() as taken:
             taken.bind((LOOPBACK, 0))
             taken.listen()
