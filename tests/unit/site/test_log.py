@@ -1,8 +1,6 @@
 """The log: the form of a line byte for byte, what a message can do to it, and a log that cannot be written (R28)."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ from scanner_mover.site.log import Log
 from scanner_mover.text import printable
 
 STUDY = "1.2.826.0.1.3680043.10.1561.28"
-WRITE_A_LINE = "import sys; from scanner_mover.site.log import Log; Log(sys.argv[1])('the message')"
 
 
 @pytest.fixture
@@ -22,36 +19,7 @@ def path(tmp_path) -> Path:
     return tmp_path / "logs" / "moveFromScanner.log"
 
 
-def at(moment: str, zone: str, locale: str, *command: str) -> bytes:
-    """The output of a command for which the clock stands still at `moment`."""
-    return subprocess.run(
-        ["faketime", "-f", moment, *command],
-        check=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "TZ": zone, "LC_ALL": locale},
-    ).stdout
-
-
 # The form
-
-
-@pytest.mark.parametrize("locale", ["C", "en_US.UTF-8"])
-@pytest.mark.parametrize(
-    ("zone", "moment"),
-    [
-        ("UTC", "2026-01-03 04:05:06"),
-        ("UTC", "2024-02-29 23:59:59"),
-        ("Europe/Berlin", "2026-01-31 00:00:00"),
-        ("Europe/Berlin", "2026-07-12 13:00:00"),
-        ("America/Sao_Paulo", "2026-12-09 12:34:56"),
-        ("Asia/Kathmandu", "2026-10-10 10:10:10"),
-    ],
-)
-def test_R28_a_line_begins_with_what_date_prints_in_the_C_locale(path, zone, moment, locale):
-    at(moment, zone, locale, sys.executable, "-c", WRITE_A_LINE, str(path))
-    date = at(moment, zone, "C", "date").rstrip(b"\n")
-    assert path.read_bytes() == date + b": the message\n"
 
 
 def test_R28_lines_are_added_to_those_of_the_script(path):
