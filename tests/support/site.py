@@ -8,7 +8,7 @@ How a test uses it:
     assert site.move().returncode == 0
     assert site.requests_in("finished-scans") == [study]
 
-Beside it: `fake_tool`, and what it takes to look at locks and processes.
+Beside it: `fake_tool`, `shell_tool`, and what it takes to look at locks and processes.
 """
 
 import contextlib
@@ -309,6 +309,13 @@ def fake_tool(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.write_text(f"#!{sys.executable} -IS\n{text}")
     path.chmod(0o755)
+    return path
+
+
+def shell_tool(folder: Path, name: str, text: str) -> Path:
+    """As `fake_tool`, and `text` is a shell script: it starts in a tenth of the time that a Python program takes."""
+    path = fake_tool(folder, name, "")
+    path.write_text(f"#!/bin/sh\n{text}")
     return path
 
 

@@ -20,7 +20,7 @@ from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError
 from tests.support.site import fake_tool, real_tools
-from tests.unit.dcmtk import VERSIONS, sample
+from tests.unit.dcmtk import VERSIONS, played, sample
 
 STUDY = "1.2.826.0.1.3680043.10.1561.11"
 SERIES = STUDY + ".1"
@@ -146,13 +146,9 @@ def test_a_query_file_that_is_there_is_not_overwritten(tools, tmp_path):
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", ["make-garbage", "make-unclosed", "make-wrong-number", "make-missing-folder"])
 def test_a_dump2dcm_that_makes_no_file_is_named_whatever_its_exit_status(tmp_path, version, name):
-    recorded = sample(version, name)
-    said = "\n".join(recorded.err)
-    text = f"import sys; print({said!r}, file=sys.stderr); sys.exit({recorded.index['exit_status']})"
-    fake = fake_tool(tmp_path / "tools", "dump2dcm", text)
     with pytest.raises(UnusableError) as error:
-        make_query_file(Toolbox({"dump2dcm": str(fake)}, {}), series_of_study(STUDY), str(tmp_path / "query"))
-    assert str(error.value) == f"dump2dcm made no query file in {tmp_path}: {recorded.err[-1]}"
+        make_query_file(played(version, name), series_of_study(STUDY), str(tmp_path / "query"))
+    assert str(error.value) == f"dump2dcm made no query file in {tmp_path}: {sample(version, name).err[-1]}"
 
 
 def test_a_silent_one_too(tmp_path):

@@ -17,7 +17,7 @@ from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Kind, Service
 from tests.support.ports import LOOPBACK
-from tests.support.site import fake_tool, real_tools
+from tests.support.site import fake_tool, real_tools, shell_tool
 from tests.unit.dcmtk import NEEDED, VERSIONS, sample
 
 STUDY = "1.2.826.0.1.3680043.10.1561.11"
@@ -109,18 +109,16 @@ def test_any_text_is_read_without_a_crash(lines):
 # A C-FIND
 
 TAGS = ["0020,000d", "0020,000e"]
-# Prints the file TEXT beside it, and writes the files beside it to the folder of -od.
+# Prints the file TEXT beside it, and copies the answers beside it to the folder of -od.
 PLAYS_A_TEXT = """
-import os, shutil, sys
-here = os.path.dirname(sys.argv[0])
-if "--version" in sys.argv:
-    print(open(os.path.join(here, "text")).readline())
-    sys.exit()
-with open(os.path.join(here, "arguments"), "w") as file:
-    file.write("\\n".join(sys.argv[1:]))
-for name in os.listdir(os.path.join(here, "answers")):
-    shutil.copy(os.path.join(here, "answers", name), sys.argv[sys.argv.index("-od") + 1])
-sys.stderr.buffer.write(open(os.path.join(here, "text"), "rb").read())
+here=${0%/*}
+[ "$1" != --version ] || exec head -n 1 "$here/text"
+printf '%s\\n' "$@" > "$here/arguments"
+while [ "$1" != -od ]; do shift; done
+for answer in "$here/answers"/*; do
+    [ ! -e "$answer" ] || cp "$answer" "$2"
+done
+cat "$here/text" >&2
 """
 
 
@@ -135,19 +133,27 @@ def folder(tmp_path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.fixture(scope="module")
+def one_answer(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What a scanner answers about the study, in a file."""
+    made = make_query_file(
+        real_tools("dump2dcm"), series_of_study(STUDY), str(tmp_path_factory.mktemp("answer") / "answer")
+    )
+    return Path(made).read_bytes()
+
+
 @pytest.fixture
-def plays(tmp_path, folder) -> Callable[..., list[Found]]:
+def plays(tmp_path, folder, one_answer) -> Callable[..., list[Found]]:
     """`find` of `queries` queries with a findscu that prints `text`; `good` and `bad` answers come with it."""
-    tools = real_tools("dump2dcm", "dcmdump")
-    fake = fake_tool(tmp_path / "tools", "findscu", PLAYS_A_TEXT)
+    tools = real_tools("dcmdump")
+    fake = shell_tool(tmp_path / "tools", "findscu", PLAYS_A_TEXT)
     answers = fake.parent / "answers"
     answers.mkdir()
 
     def plays(text: str, *, queries: int = 1, good: tuple[int, ...] = (), bad: tuple[int, ...] = ()) -> list[Found]:
         (fake.parent / "text").write_text(text)
         for number in good:
-            made = make_query_file(tools, series_of_study(STUDY), str(tmp_path / f"answer{number}"))
-            Path(made).rename(answers / RSP(number))
+            (answers / RSP(number)).write_bytes(one_answer)
         for number in bad:
             (answers / RSP(number)).write_bytes(b"no DICOM")
         both = Toolbox({**tools.paths, "findscu": str(fake)}, tools.environment)
@@ -235,7 +241,7 @@ def test_an_answer_is_looked_for_in_its_own_folder_only(plays, tmp_path):
 
 def test_R11_the_arguments(plays, tmp_path, folder):
     plays(SENDING + FINAL, queries=2)
-    arguments = (tmp_path / "tools" / "arguments").read_text().split("\n")
+    arguments = (tmp_path / "tools" / "arguments").read_text().splitlines()
     assert arguments[-4:] == [LOOPBACK, "104", "query", "query"]
     pairs = list(pairwise(arguments))
     for pair in (

@@ -13,8 +13,8 @@ from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Kind
 from tests.support.ports import LOOPBACK
-from tests.support.site import fake_tool
-from tests.unit.dcmtk import NEEDED, VERSIONS, sample
+from tests.support.site import fake_tool, shell_tool
+from tests.unit.dcmtk import NEEDED, VERSIONS, played, sample
 
 STUDY = "1.2.826.0.1.3680043.10.1561.15"
 SERIES = STUDY + ".1"
@@ -97,13 +97,12 @@ def test_the_last_counts_are_read_where_the_words_give_them():
 
 # Prints the files OUT and ERR beside it and exits with STATUS; what it was called with is left in ARGUMENTS.
 PLAYS_A_TEXT = """
-import os, sys
-here = os.path.dirname(sys.argv[0])
-with open(os.path.join(here, "arguments"), "w") as file:
-    file.write("\\n".join(sys.argv[1:]))
-for stream in ("out", "err"):
-    os.write(1 if stream == "out" else 2, open(os.path.join(here, stream), "rb").read())
-os._exit(int(open(os.path.join(here, "status")).read()))
+here=${0%/*}
+printf '%s\\n' "$@" > "$here/arguments"
+cat "$here/out"
+cat "$here/err" >&2
+read -r status < "$here/status"
+exit "$status"
 """
 
 
@@ -115,14 +114,14 @@ def settings(port: int = 104, **more: object) -> Settings:
 @pytest.fixture
 def plays(tmp_path) -> Callable[..., tuple[MoveResult, int, list[str]]]:
     """A C-MOVE with a movescu that prints a sample: how it went, images that were told of, and its arguments."""
-    fake = fake_tool(tmp_path / "tools", "movescu", PLAYS_A_TEXT)
+    fake = shell_tool(tmp_path / "tools", "movescu", PLAYS_A_TEXT)
 
     def plays(version: str, name: str, **more: object) -> tuple[MoveResult, int, list[str]]:
         recorded = sample(version, name)
         for stream, lines in (("out", recorded.out), ("err", recorded.err)):
             text = "".join(f"{line}\n" for line in lines)
             (fake.parent / stream).write_bytes(text.encode("utf-8", "surrogateescape"))
-        (fake.parent / "status").write_text(str(recorded.index["exit_status"]))
+        (fake.parent / "status").write_text(f"{recorded.index['exit_status']}\n")
         images: list[int] = []
         moved = move(
             Toolbox({"movescu": str(fake)}, {}),
@@ -131,7 +130,7 @@ def plays(tmp_path) -> Callable[..., tuple[MoveResult, int, list[str]]]:
             progress=lambda: None,
             on_response=lambda: images.append(1),
         )
-        return moved, len(images), (fake.parent / "arguments").read_text().split("\n")
+        return moved, len(images), (fake.parent / "arguments").read_text().splitlines()
 
     return plays
 
@@ -158,8 +157,9 @@ def plays(tmp_path) -> Callable[..., tuple[MoveResult, int, list[str]]]:
         ("move-rejected-limit", False, Kind.BUSY),
     ],
 )
-def test_R17_the_text_counts_whatever_the_exit_status(plays, version, name, sent, kind):
-    moved, _, _ = plays(version, name)
+def test_R17_the_text_counts_whatever_the_exit_status(version, name, sent, kind):
+    tools = played(version, name)
+    moved = move(tools, settings(), "query", progress=lambda: None, on_response=lambda: None)
     assert (moved.sent, moved.failure and moved.failure.kind) == (sent, kind)
     assert moved.status and moved.seconds >= 0
 

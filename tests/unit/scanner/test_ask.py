@@ -11,6 +11,7 @@ from scanner_mover.dcmtk.findscu import Found
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Kind, Level, Service
+from scanner_mover.scanner import ask as ask_module
 from scanner_mover.scanner import retry
 from scanner_mover.scanner.ask import ask, ending
 from scanner_mover.scanner.query_files import QueryFiles
@@ -120,18 +121,30 @@ def test_a_failure_says_that_it_is_of_a_C_FIND_and_at_which_level(asking):
     assert (found.failure.detail.service, found.failure.detail.level) == (Service.FIND, Level.SERIES)
 
 
-def test_a_thousand_go_into_one_association_and_a_failure_for_good_ends_it(asking):
-    found = asking(f"0 {REJECTED}", studies=1001)
-    assert [len(call) for call in asking.calls] == [1000]
-    assert kinds(found) == [Kind.REJECTED] * 1001
+def test_a_thousand_go_into_one_association():
+    assert ask_module._QUERIES_AN_ASSOCIATION == 1000
+
+
+@pytest.fixture
+def ten(monkeypatch):
+    """Ten go into one association, in the place of a thousand."""
+    monkeypatch.setattr(ask_module, "_QUERIES_AN_ASSOCIATION", 10)
+
+
+@pytest.mark.usefixtures("ten")
+def test_no_more_go_into_one_association_and_a_failure_for_good_ends_it(asking):
+    found = asking(f"0 {REJECTED}", studies=11)
+    assert [len(call) for call in asking.calls] == [10]
+    assert kinds(found) == [Kind.REJECTED] * 11
     assert ending(found) == found[0].failure
     assert ending([one for one in found if one.failure is None]) is None
 
 
-def test_more_than_a_thousand_need_two_associations(asking):
-    found = asking(studies=1001)
-    assert [len(call) for call in asking.calls] == [1000, 1]
-    assert studies(found) == [[f"{STUDY}.{number}"] for number in range(1001)]
+@pytest.mark.usefixtures("ten")
+def test_more_need_two_associations(asking):
+    found = asking(studies=11)
+    assert [len(call) for call in asking.calls] == [10, 1]
+    assert studies(found) == [[f"{STUDY}.{number}"] for number in range(11)]
 
 
 @pytest.mark.parametrize("script", ["", f"0 {BROKEN}"])
