@@ -191,14 +191,14 @@ def test_numbers_that_json_does_not_have_break_nothing(site):
     all_forms(site)
 
 
-@pytest.mark.parametrize("field", sorted(to_json(StudyMemory())))
 @pytest.mark.parametrize(
     "broken", [None, 7, -1.5, "text", [], {}, [[1, 2, 3]], {"1.2.3": None}, True, 10**30], ids=repr
 )
-def test_what_is_kept_of_a_study_may_be_anything(site, field, broken):
+def test_what_is_kept_of_a_study_may_be_anything(site, broken):
     site.request(STUDY)
-    site.state_file.write_text(json.dumps(a_state(**{field: broken})))
-    assert len(all_forms(site).requests) == 1
+    for field in to_json(StudyMemory()):
+        site.state_file.write_text(json.dumps(a_state(**{field: broken})))
+        assert len(all_forms(site).requests) == 1, field
 
 
 @pytest.mark.parametrize(
