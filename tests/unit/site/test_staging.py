@@ -47,7 +47,7 @@ NAME = "MR.X.1.2.3"
 class Place:
     """A site's data folder, a staging folder, and what is sorted out of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stock: Path) -> None:
         self.data = folder / "data"
         self.folders = DataFolders(str(self.data))
         self.raw, self.rejected = self.data / "site" / "raw", self.data / "site" / "rejected"
@@ -55,9 +55,18 @@ class Place:
         self.settings = Settings("ABCD", "config.json", str(self.data), "scanner", 104, "SCANNER", "MOVER", 4006)
         self.staging = Path(make_staging(self.folders, [STUDY], Lock()))
         self._images = folder / "images"
+        self._stock = stock
 
     def images(self, number: int, *, study: str = STUDY, series: str = SERIES) -> list[Path]:
-        return dumped_series(self._images / series, study_instance_uid=study, series_instance_uid=series, images=number)
+        """Images that are this test's own; all tests have the same."""
+        stock = self._stock / f"{study} {series} {number}"
+        if not stock.exists():
+            dumped_series(stock, study_instance_uid=study, series_instance_uid=series, images=number)
+        (self._images / series).mkdir(parents=True, exist_ok=True)
+        return [
+            Path(shutil.copyfile(path, self._images / series / path.name))
+            for path in (stock / f"{series}.{one}" for one in range(1, number + 1))
+        ]
 
     def receive(self, path: Path, name: str = NAME) -> Path:
         return Path(shutil.copyfile(path, self.staging / name))
@@ -77,9 +86,15 @@ class Place:
         return files_in(str(self.staging))
 
 
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where images are made that a test copies."""
+    return tmp_path_factory.mktemp("stock")
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path, stock: Path) -> Place:
+    return Place(tmp_path, stock)
 
 
 class TestFolder:
