@@ -1,39 +1,20 @@
 """What `status --check` says of receiving, with a storescp that runs: the port in use, and the trial."""
 
 import os
-from pathlib import Path
 
 import pytest
 
 from scanner_mover.commands import check_receiving
-from scanner_mover.commands.finding import Finding, Verdict
-from scanner_mover.config import Settings
+from scanner_mover.commands.finding import Verdict
 from scanner_mover.dcmtk.storescp import Listener
 from scanner_mover.errors import UnusableError
-from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.staging import make_staging
-from tests.support.ports import LOOPBACK, free_port
+from tests.support.checks import folders, only, path, settings
+from tests.support.ports import free_port
 from tests.support.site import fake_tool, path_without_ours, real_tools
 
-
-def settings(port: int) -> Settings:
-    return Settings("ABCD", "config.json", "data", LOOPBACK, 104, "SCANNER", "MOVER", port)._replace(receive=True)
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> DataFolders:
-    return DataFolders(str(tmp_path / "data"))
-
-
-@pytest.fixture(autouse=True)
-def path(monkeypatch):
-    monkeypatch.setenv("PATH", path_without_ours())
-
-
-def only(findings) -> Finding:
-    (finding,) = findings
-    return finding
+__all__ = ["folders", "path"]
 
 
 class TestPort:

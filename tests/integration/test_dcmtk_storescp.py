@@ -4,14 +4,13 @@ import socket
 import threading
 import time
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from pynetdicom import AE
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
-from scanner_mover.config import Settings, Tls
+from scanner_mover.config import Tls
 from scanner_mover.dcmtk import processes, storescp
 from scanner_mover.dcmtk.storescp import Listener, end_left_over, need_port
 from scanner_mover.dcmtk.tool import Toolbox
@@ -19,24 +18,10 @@ from scanner_mover.errors import ConfigurationError, UnusableError
 from tests.support.classes import store_any
 from tests.support.objects import dumped_series, uid
 from tests.support.ports import LOOPBACK, free_port, is_listening
+from tests.support.receiving import folder, rules, settings
 from tests.support.site import fake_tool, is_running, real_tools, wait_until
 
-
-def settings(port: int = 4006, **more: object) -> Settings:
-    return Settings("ABCD", "config.json", "data", LOOPBACK, 104, "SCANNER", "MOVER", port)._replace(**more)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "staging"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture(autouse=True)
-def rules(tmp_path, monkeypatch):
-    """Rules of this machine do not count."""
-    monkeypatch.setattr(storescp, "RULES", [str(tmp_path / "hosts.allow"), str(tmp_path / "hosts.deny")])
+__all__ = ["folder", "rules"]
 
 
 class TestListener:

@@ -4,51 +4,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from scanner_mover.config import Settings
 from scanner_mover.transfer import hooks
-from scanner_mover.transfer.hooks import Event, EventKind, run_hooks
+from scanner_mover.transfer.hooks import run_hooks
+from tests.support.hooks import FAILED, FAULT, file, program, settings
 from tests.support.site import is_running, wait_until
 
-STUDY = "1.2.826.0.1.3680043.10.1561.70"
-TIME = "2026-01-31T12:00:00+01:00"
-
-
-FAILED = Event(EventKind.FAILED, "ABCD", STUDY, "no MPPS file", TIME)
-
-FAULT = Event(EventKind.FAULT, "ABCD", None, "the scanner cannot be reached", TIME)
-
-
-@pytest.fixture
-def file(tmp_path) -> Path:
-    path = tmp_path / "config.json"
-    path.write_text("{}")
-    path.chmod(0o640)
-    return path
-
-
-def settings(file: Path, **hooks: tuple[str, ...]) -> Settings:
-    return Settings(
-        project="ABCD",
-        file=str(file),
-        data_dir="/data",
-        host="127.0.0.1",
-        port=104,
-        called_ae_title="S",
-        calling_ae_title="M",
-        receive_port=None,
-        **hooks,
-    )
-
-
-def program(folder: Path, text: str, name: str = "hook") -> str:
-    path = folder / name
-    path.write_text(f"#!{sys.executable} -IS\nimport os, sys, time\n{text}\n")
-    path.chmod(0o755)
-    return str(path)
+__all__ = ["file"]
 
 
 def test_a_program_that_hangs_is_ended_with_all_that_it_started(file, tmp_path, monkeypatch):
@@ -81,7 +45,9 @@ def test_a_program_that_floods_its_output_costs_no_memory_and_no_disk(file, tmp_
     )
     code = (
         "import sys\n"
-        "from tests.integration.test_hooks import FAILED, Path, run_hooks, settings\n"
+        "from pathlib import Path\n"
+        "from scanner_mover.transfer.hooks import run_hooks\n"
+        "from tests.support.hooks import FAILED, settings\n"
         f"[told] = run_hooks(settings(Path({str(file)!r}), on_failed=({hook!r},)), [FAILED])\n"
         "assert 'exit status 1: xxx' in told.text and len(told.text) < 400 + len(sys.argv[1]), told.text[:500]\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
@@ -96,7 +62,9 @@ def test_a_signal_ends_the_program_and_us(file, tmp_path):
     code = (
         "from scanner_mover import signals\n"
         "from scanner_mover.errors import Ended\n"
-        "from tests.integration.test_hooks import FAILED, Path, run_hooks, settings\n"
+        "from pathlib import Path\n"
+        "from scanner_mover.transfer.hooks import run_hooks\n"
+        "from tests.support.hooks import FAILED, settings\n"
         "signals.install()\n"
         "try:\n"
         f"    run_hooks(settings(Path({str(file)!r}), on_failed=({hook!r},)), [FAILED])\n"

@@ -10,24 +10,10 @@ from scanner_mover.site.state import VERSION, State
 from scanner_mover.transfer.history import study_from_json
 from tests.support import objects
 from tests.support.site import Site
+from tests.support.state_files import BROKEN
 
 STUDY = "1.2.826.0.1.3680043.10.1561.30"
 
-BROKEN: list[bytes] = [
-    b"",
-    b"{",
-    b'{"version": 1',
-    b"[]",
-    b"null",
-    b'"text"',
-    b"\xff\xfe",
-    b"\0" * 100,
-    b"[" * 200_000,
-    b"9" * 5000,
-    b"{}",
-    json.dumps({"version": VERSION + 1, "requests": {}}).encode(),
-    json.dumps({"version": str(VERSION)}).encode(),
-]
 WRONG: list[dict[str, Any]] = [
     {"last_pass": 5, "faults": {}, "reported": [], "requests": [], "events": 5},
     {

@@ -12,5 +12,6 @@ and ends what it started.
 | `scripted` | a scanner that answers what the test says, for what neither real one does |
 | `script` | what it can be told to do; `answering` and `courier` are its two halves, C-FIND and C-STORE |
 | `clock` | a wall clock that a test sets while the mover runs |
+| `hooks`, `receiving`, `checks`, `state_files` | what tests of one subject, in unit/ and in integration/, begin with |
 | `receiver` | the site's storage SCP and the daemon behind it, that links what arrives |
 """

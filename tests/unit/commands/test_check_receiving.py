@@ -2,36 +2,16 @@
 
 import socket
 import threading
-from pathlib import Path
 
 import pytest
 
 from scanner_mover.commands import check_receiving
-from scanner_mover.commands.finding import Finding, Verdict
-from scanner_mover.config import Settings
+from scanner_mover.commands.finding import Verdict
 from scanner_mover.dcmtk import storescp
-from scanner_mover.site.folders import DataFolders
+from tests.support.checks import folders, only, path, settings
 from tests.support.ports import LOOPBACK, free_port
-from tests.support.site import path_without_ours
 
-
-def settings(port: int) -> Settings:
-    return Settings("ABCD", "config.json", "data", LOOPBACK, 104, "SCANNER", "MOVER", port)._replace(receive=True)
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> DataFolders:
-    return DataFolders(str(tmp_path / "data"))
-
-
-@pytest.fixture(autouse=True)
-def path(monkeypatch):
-    monkeypatch.setenv("PATH", path_without_ours())
-
-
-def only(findings) -> Finding:
-    (finding,) = findings
-    return finding
+__all__ = ["folders", "path"]
 
 
 class TestPort:

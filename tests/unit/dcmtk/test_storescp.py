@@ -4,36 +4,19 @@ import os
 import socket
 import threading
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
-from scanner_mover.config import Settings, Tls
+from scanner_mover.config import Tls
 from scanner_mover.dcmtk import storescp
 from scanner_mover.dcmtk.storescp import Listener, arguments, has_rule_for, need_port
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 from tests.support.ports import LOOPBACK, free_port
+from tests.support.receiving import folder, rules, settings
 from tests.support.site import fake_tool, real_tools
 
-
-def settings(port: int = 4006, **more: object) -> Settings:
-    return Settings("ABCD", "config.json", "data", LOOPBACK, 104, "SCANNER", "MOVER", port)._replace(**more)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "staging"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture(autouse=True)
-def rules(tmp_path, monkeypatch):
-    """Where rules of this machine stand; there are none."""
-    paths = [tmp_path / "hosts.allow", tmp_path / "hosts.deny"]
-    monkeypatch.setattr(storescp, "RULES", [str(path) for path in paths])
-    return paths
+__all__ = ["folder", "rules"]
 
 
 class TestArguments:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from scanner_mover.errors import UnusableError
 from scanner_mover.moment import Moment
 from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, StudyMemory
-from scanner_mover.site.state import VERSION, State, load, save
+from scanner_mover.site.state import State, load, save
 from scanner_mover.transfer.history import study_from_json, to_json
+from tests.support.state_files import BROKEN
 
 STUDY = "1.2.826.0.1.3680043.10.1561.30"
 SERIES = STUDY + ".1"
@@ -29,21 +30,6 @@ try:
 except UnusableError as error:
     print(error)
 """
-BROKEN: list[bytes] = [
-    b"",
-    b"{",
-    b'{"version": 1',
-    b"[]",
-    b"null",
-    b'"text"',
-    b"\xff\xfe",
-    b"\0" * 100,
-    b"[" * 200_000,
-    b"9" * 5000,
-    b"{}",
-    json.dumps({"version": VERSION + 1, "requests": {}}).encode(),
-    json.dumps({"version": str(VERSION)}).encode(),
-]
 
 
 @pytest.fixture

@@ -4,52 +4,20 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from scanner_mover.config import Settings
 from scanner_mover.transfer import hooks
 from scanner_mover.transfer.hooks import Event, EventKind, EventSeries, distrust, run_hooks, second_try, to_keep
+from tests.support.hooks import FAILED, FAULT, STUDY, TIME, file, program, settings
 
-STUDY = "1.2.826.0.1.3680043.10.1561.70"
-TIME = "2026-01-31T12:00:00+01:00"
+__all__ = ["file"]
+
 FINISHED = Event(
     *(EventKind.FINISHED, "ABCD", STUDY, "all 6 images are here", TIME),
     series=(EventSeries(STUDY + ".1", 6, 6), EventSeries(STUDY + ".2", None, 0)),
 )
-FAILED = Event(EventKind.FAILED, "ABCD", STUDY, "no MPPS file", TIME)
-FAULT = Event(EventKind.FAULT, "ABCD", None, "the scanner cannot be reached", TIME)
 RECOVERED = FAULT._replace(kind=EventKind.RECOVERED, text="the scanner answers again")
-
-
-@pytest.fixture
-def file(tmp_path) -> Path:
-    path = tmp_path / "config.json"
-    path.write_text("{}")
-    path.chmod(0o640)
-    return path
-
-
-def settings(file: Path, **hooks: tuple[str, ...]) -> Settings:
-    return Settings(
-        project="ABCD",
-        file=str(file),
-        data_dir="/data",
-        host="127.0.0.1",
-        port=104,
-        called_ae_title="S",
-        calling_ae_title="M",
-        receive_port=None,
-        **hooks,
-    )
-
-
-def program(folder: Path, text: str, name: str = "hook") -> str:
-    path = folder / name
-    path.write_text(f"#!{sys.executable} -IS\nimport os, sys, time\n{text}\n")
-    path.chmod(0o755)
-    return str(path)
 
 
 # The pure part
