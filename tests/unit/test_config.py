@@ -421,13 +421,13 @@ UNUSABLE_OPTIONS: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, values in UNUSABLE_OPTIONS.items() for value in values], ids=short
-)
-def test_R4_an_unusable_option_is_named_in_one_line(write, name, value):
-    file = write({**KEYS, "SCANNER_MOVER": {name: value}})
-    line = refusal(file)
-    assert line.startswith((f"{file}: SCANNER_MOVER.{name} ", f"{file}: SCANNER_MOVER.{name}.")) and line.isprintable()
+@pytest.mark.parametrize("name", list(UNUSABLE_OPTIONS))
+def test_R4_an_unusable_option_is_named_in_one_line(write, name):
+    for value in UNUSABLE_OPTIONS[name]:
+        file = write({**KEYS, "SCANNER_MOVER": {name: value}})
+        line = refusal(file)
+        begins = (f"{file}: SCANNER_MOVER.{name} ", f"{file}: SCANNER_MOVER.{name}.")
+        assert line.startswith(begins) and line.isprintable(), short(value)
 
 
 @pytest.mark.parametrize("value", ["x", [], 1, True])

@@ -4,8 +4,6 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 _TOP = Path(__file__).resolve().parents[2]
 _PAGE = _TOP / "fixtures" / "reference" / "rules.md"
 # `R22 a` and `r22b` in a name are rule 22.
@@ -50,9 +48,9 @@ def test_the_page_has_each_rule_once_and_in_order() -> None:
     assert [rule.number for rule in _RULES] == list(range(1, 45))
 
 
-@pytest.mark.parametrize("rule", _RULES, ids=[f"R{rule.number}" for rule in _RULES])
-def test_a_rule_says_what_happens_what_we_do_why_and_what_tests_it(rule: Rule) -> None:
-    assert rule.lines == ("Script" if rule.number <= 28 else "Site", "We", "Why", "Test")
+def test_a_rule_says_what_happens_what_we_do_why_and_what_tests_it() -> None:
+    for rule in _RULES:
+        assert rule.lines == ("Script" if rule.number <= 28 else "Site", "We", "Why", "Test"), f"R{rule.number}"
 
 
 def test_a_rule_that_is_built_has_the_test_that_it_names() -> None:

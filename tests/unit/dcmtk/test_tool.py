@@ -125,9 +125,9 @@ def test_it_runs_in_the_folder_that_it_is_told_to(fake, tmp_path):
     assert told(fake(TELLS_ITS_STATE), folder=str(tmp_path / "folder"))["folder"] == str(tmp_path / "folder")
 
 
-@pytest.mark.parametrize("argument", ["$(touch pwned)", "`id`", "a b", "a'b\"c", "a\nb", "*", "", "é", "; touch pwned"])
-def test_R10_an_argument_arrives_as_it_is(fake, tmp_path, argument):
-    assert told(fake(TELLS_ITS_STATE), "-v", argument, folder=str(tmp_path))["arguments"] == ["-v", argument]
+def test_R10_an_argument_arrives_as_it_is(fake, tmp_path):
+    arguments = ["-v", "$(touch pwned)", "`id`", "a b", "a'b\"c", "a\nb", "*", "", "é", "; touch pwned"]
+    assert told(fake(TELLS_ITS_STATE), *arguments, folder=str(tmp_path))["arguments"] == arguments
     assert not (tmp_path / "pwned").exists()
 
 

@@ -87,12 +87,12 @@ def test_a_uid_of_odd_length_and_the_next_even_one_have_the_same_shape(files, to
     assert tools.runs == ["dump2dcm"]
 
 
-@pytest.mark.parametrize("uid", ["1", "12", "77", "1.7", "88", "7" * 30, "8" * 30])
-def test_short_uids_and_those_that_stand_in_are_right_too(files, uid):
-    made = pydicom.dcmread(files.file(images_of_series(uid, STUDY)))
-    assert (made.StudyInstanceUID, made.SeriesInstanceUID) == (uid, STUDY)
-    made = pydicom.dcmread(files.file(images_of_series(STUDY, uid)))
-    assert (made.StudyInstanceUID, made.SeriesInstanceUID) == (STUDY, uid)
+def test_short_uids_and_those_that_stand_in_are_right_too(files):
+    for uid in ["1", "12", "77", "1.7", "88", "7" * 30, "8" * 30]:
+        made = pydicom.dcmread(files.file(images_of_series(uid, STUDY)))
+        assert (made.StudyInstanceUID, made.SeriesInstanceUID) == (uid, STUDY)
+        made = pydicom.dcmread(files.file(images_of_series(STUDY, uid)))
+        assert (made.StudyInstanceUID, made.SeriesInstanceUID) == (STUDY, uid)
 
 
 def test_lists_and_texts_are_each_made_by_dump2dcm(files, tools):
@@ -101,12 +101,12 @@ def test_lists_and_texts_are_each_made_by_dump2dcm(files, tools):
     assert tools.runs == ["dump2dcm", "dump2dcm"]
 
 
-@pytest.mark.parametrize("uid", ["x", "../x", "1.2\n", "1..2", "1" * 65])
-def test_R10_what_is_no_uid_gets_into_no_file(files, tmp_path, uid):
+def test_R10_what_is_no_uid_gets_into_no_file(files):
     files.file(series_of_study(STUDY))
-    for query in (series_of_study(uid), Query("series_find.dump", (("study_instance_uid", uid),))):
-        with pytest.raises(ValueError, match="not a UID"):
-            files.file(query)
+    for uid in ["x", "../x", "1.2\n", "1..2", "1" * 65]:
+        for query in (series_of_study(uid), Query("series_find.dump", (("study_instance_uid", uid),))):
+            with pytest.raises(ValueError, match="not a UID"):
+                files.file(query)
 
 
 def test_a_folder_that_went_away_is_named(files, tmp_path):
