@@ -4,7 +4,8 @@ Nothing here touches a disk, a process or a clock. The other folders fetch facts
 
     words        what became of a request, what it waits for, and the state of its procedure
     records      what a series is told to be, what is remembered of it and of its study between passes
-    series       how many images are expected, and whether all are here (R13, R33, R34, R36, R37, R40)
+    modalities   which series a site wants (R40)
+    series       how many images are expected, and whether all are here (R13, R33, R34, R36, R37)
     retrieving   when an incomplete series is asked for, and how (R18, R29, R30)
     turns        in which order requests and series are handled (R25)
     asking       when a list of images, or a question before closing, is asked again (R44)

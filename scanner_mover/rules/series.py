@@ -1,4 +1,4 @@
-"""How many images a series has, and whether all of them are here (R13, R22 b, R33, R34, R36, R37, R40)."""
+"""How many images a series has, and whether all of them are here (R13, R22 b, R33, R34, R36, R37)."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -43,11 +43,6 @@ def number_of_images(text: str | None) -> int | None:
         return None
     number = int(text)
     return number if 1 <= number <= _LARGEST_INTEGER_STRING else None
-
-
-def is_wanted(modality: str | None, modalities: Collection[str] | None) -> bool:
-    """Whether a series of MODALITY is retrieved and waited for; one without a modality is (R40)."""
-    return modalities is None or not modality or modality in modalities
 
 
 def are_named_by_uid(names: Iterable[str]) -> bool:

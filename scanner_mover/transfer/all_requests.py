@@ -16,9 +16,9 @@ from scanner_mover.failures import NO_CONNECTION
 from scanner_mover.moment import Moment
 from scanner_mover.rules import asking, turns
 from scanner_mover.rules.closing import shown_end, shown_status
+from scanner_mover.rules.modalities import is_wanted
 from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
 from scanner_mover.rules.retrieving import PassLimits
-from scanner_mover.rules.series import is_wanted
 from scanner_mover.rules.words import Outcome
 from scanner_mover.scanner.inventory import ImageAnswer, Inventory, Place, SeriesAnswer
 from scanner_mover.scanner.query_files import QueryFiles

@@ -18,6 +18,7 @@ from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules import series as series_rules
+from scanner_mover.rules.modalities import is_wanted
 from scanner_mover.rules.records import Told
 from scanner_mover.scanner.inventory import ImageAnswer, Inventory, SeriesAnswer
 from scanner_mover.scanner.query_files import QueryFiles
@@ -135,7 +136,7 @@ def audit(settings: Settings, closed: Sequence[ClosedStudy], scratch_folder: str
 
 def _wanted(series: Iterable[Told], settings: Settings) -> list[Told]:
     """Those of SERIES that the site keeps (R40), in the order of their UIDs."""
-    wanted = (one for one in series if series_rules.is_wanted(one.modality, settings.modalities))
+    wanted = (one for one in series if is_wanted(one.modality, settings.modalities))
     return sorted(wanted, key=lambda one: uid_order(one.series_instance_uid))
 
 

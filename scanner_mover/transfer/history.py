@@ -91,13 +91,15 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         return lambda value: {_text(key): read(one) for key, one in _a(dict, value).items()}
     if kind in _SINGLE:
         return _SINGLE[kind]
-    readers = {name: _reader(hint) for name, hint in kind.__annotations__.items()}
-    return lambda value: _record(kind, readers, value)
+    defaults = kind._field_defaults
+    # Nothing that a file holds is the default of a field that has none.
+    fields = [(name, _reader(hint), defaults.get(name, kind)) for name, hint in kind.__annotations__.items()]
+    return lambda value: kind(*_values(fields, defaults | _a(dict, value)))
 
 
-def _record(kind: Any, readers: Mapping[str, Callable[[Any], Any]], value: Any) -> Any:
-    given, defaults = _a(dict, value), kind._field_defaults
-    return kind(*[read(given[name]) if name in given else defaults[name] for name, read in readers.items()])
+def _values(fields: list[tuple[str, Callable[[Any], Any], Any]], given: Mapping[str, Any]) -> list[Any]:
+    """The values of a record in what is GIVEN. The default, which most of them are, is right as it is."""
+    return [one if (one := given[name]) is default else read(one) for name, read, default in fields]
 
 
 def _moment(value: Any) -> Moment:

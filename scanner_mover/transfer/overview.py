@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _FAILED_SHOWN_SECONDS = 7 * 86400.0
 # A state file may hold anything: what is no word of the contract is none here.
-_WORDS = {one.value for one in WaitsFor}
+_WORDS = {one.value: one for one in WaitsFor}
 _OUTCOMES = {one.value for one in Outcome}
 _PROCEDURES = {one.value for one in Procedure}
 
@@ -215,7 +215,7 @@ def _history(value: Any) -> StudyMemory | None:
     """What is remembered of a request; None: no pass has looked at it, or nothing usable is kept."""
     if value is None:
         return None
-    from scanner_mover.transfer.history import study_from_json  # costs time
+    from scanner_mover.transfer.history import study_from_json  # not needed before the first pass
 
     return study_from_json(value)
 
@@ -224,7 +224,7 @@ def _waiting(history: StudyMemory) -> Waiting:
     """What a request waits for, by what is remembered of it."""
     stuck = [uid for uid, one in history.series.items() if one.stuck]
     return Waiting(
-        waits_for=WaitsFor(history.waits_for) if history.waits_for in _WORDS else WaitsFor.NOTHING,
+        waits_for=_WORDS.get(history.waits_for, WaitsFor.NOTHING),
         text=history.waits_text or history.error or "",
         next_try=history.next_try,
         stuck=tuple(sorted(stuck, key=uid_order)),
@@ -233,7 +233,7 @@ def _waiting(history: StudyMemory) -> Waiting:
 
 def _report(study_instance_uid: str, history: StudyMemory, settings: Settings) -> StudyReport:
     """What is remembered of a study as a report; series that the site does not keep are left out (R40)."""
-    from scanner_mover.rules.series import is_wanted  # as `_history`
+    from scanner_mover.rules.modalities import is_wanted  # as `_history`
 
     series = tuple(
         SeriesReport(uid, one.expected, one.received, one.complete, one.retrieved, one.error)

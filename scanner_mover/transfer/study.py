@@ -8,6 +8,7 @@ from scanner_mover.dicom import is_uid
 from scanner_mover.moment import Moment
 from scanner_mover.rules import asking, closing, retrieving
 from scanner_mover.rules import series as series_rules
+from scanner_mover.rules.modalities import is_wanted
 from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
 from scanner_mover.rules.series import Count
 from scanner_mover.rules.words import Procedure
@@ -161,7 +162,7 @@ def look(
         found[uid] = _series(study, one, memory, images.get((study.uid, uid)), settings, folders, now)
     for uid, memory in known.items() if study.answered else ():
         gone = uid not in told and series_rules.is_missed(memory)
-        if gone and series_rules.is_wanted(memory.modality, settings.modalities):
+        if gone and is_wanted(memory.modality, settings.modalities):
             found[uid] = _vanished(study, uid, memory, folders, now)
     study.series, study.is_looked_at = found, True
 
@@ -178,7 +179,7 @@ def _series(
     uid = told.series_instance_uid
     here = images_in(folders.series(study.uid, uid))
     memory = memory._replace(modality=told.modality)
-    wanted = series_rules.is_wanted(told.modality, settings.modalities)
+    wanted = is_wanted(told.modality, settings.modalities)
     series = Series(told, True, wanted, here, memory, Count(None, len(here.names), False))
     return with_list(series, answer, study, settings, now)
 

@@ -63,10 +63,15 @@ def test_a_pass_with_nothing_to_do_imports_few_modules_of_ours(site):
     assert needless == set()
 
 
-def test_status_imports_little_where_no_pass_has_looked_at_a_request(site):
+@pytest.mark.parametrize("looked_at", [False, True], ids=["no pass has looked at it", "a pass has looked at it"])
+def test_status_of_a_request_imports_little(site, looked_at):
+    site.config(SCANNERPORT=1)
     site.request(STUDY)
+    if looked_at:
+        site.mover("move")
     modules = imported(site, "scanner-mover", "status")
     assert "scanner_mover.transfer.overview" in modules
+    assert ("scanner_mover.rules.records" in modules) is looked_at
     assert modules & COSTLY == {"datetime"}
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
+from scanner_mover.rules.modalities import is_wanted
 from scanner_mover.rules.records import Listing, SeriesMemory, Told
 from scanner_mover.rules.series import (
     Count,
@@ -14,7 +15,6 @@ from scanner_mover.rules.series import (
     empty_since,
     is_answer,
     is_empty,
-    is_wanted,
     list_decides,
     listing,
     missing_by_name,
