@@ -3,7 +3,7 @@
 import time
 
 from scanner_mover import clock
-from scanner_mover.rules.words import WaitsFor
+from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.text import printable
 from scanner_mover.transfer.overview import FailedRequest, Overview, RequestStatus, Waiting
 from scanner_mover.transfer.report import StudyReport

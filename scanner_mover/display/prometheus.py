@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from scanner_mover import __version__
-from scanner_mover.rules.words import Outcome
+from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.transfer.overview import Overview
 
 _PREFIX = "scanner_mover_"

@@ -5,8 +5,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from scanner_mover.moment import Moment
+from scanner_mover.rules.outcomes import Procedure, WaitsFor
 from scanner_mover.rules.series import Count
-from scanner_mover.rules.words import Procedure, WaitsFor
 
 # R24: a clock that jumps fails nothing.
 OVER_AGE_TWICE_SECONDS = 60.0
@@ -67,9 +67,9 @@ def fingerprint(series: Iterable[tuple[str, int | None, str]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def unchanged_since(now_told: str, earlier_told: str | None, earlier: Moment | None, now: Moment) -> Moment:
-    """Since when the fingerprint of a study has been NOW_TOLD (R22 a)."""
-    if earlier is None or now.since(earlier) is None or now_told != earlier_told:
+def unchanged_since(now_reported: str, earlier_reported: str | None, earlier: Moment | None, now: Moment) -> Moment:
+    """Since when the fingerprint of a study has been NOW_REPORTED (R22 a)."""
+    if earlier is None or now.since(earlier) is None or now_reported != earlier_reported:
         return now
     return earlier
 
@@ -106,17 +106,17 @@ def _is_before_yesterday(study_date: str, today: datetime.date) -> bool:
 
 
 def study_tells_more(
-    series_told: int | None, images_told: int | None, series: int, images: Sequence[int | None]
+    series_reported: int | None, images_reported: int | None, series: int, images: Sequence[int | None]
 ) -> bool:
     """Whether the STUDY level tells more than all series together: the list of series was cut short (R35).
 
-    SERIES_TOLD and IMAGES_TOLD are (0020,1206) and (0020,1208); IMAGES has the number of each series that was told,
-    None where there is none: then the numbers of images cannot be compared.
+    SERIES_REPORTED and IMAGES_REPORTED are (0020,1206) and (0020,1208); IMAGES has the number of each series, None
+    where there is none: then the numbers of images cannot be compared.
     """
-    if series_told is not None and series_told > series:
+    if series_reported is not None and series_reported > series:
         return True
     known = [number for number in images if number is not None]
-    return images_told is not None and len(known) == len(images) and images_told > sum(known)
+    return images_reported is not None and len(known) == len(images) and images_reported > sum(known)
 
 
 def waits_for(

@@ -13,7 +13,7 @@ from scanner_mover.record import Record
 STUCK_ATTEMPTS = 3
 
 
-class Told(Record):
+class ReportedSeries(Record):
     """One series as the scanner tells it at SERIES level; a count is None when there is none (R13)."""
 
     series_instance_uid: str
@@ -83,7 +83,7 @@ class SeriesMemory(Record):
     `expected`, `received` and `complete` are as the last pass reported them; `retrieved` and `error` are its attempt's.
     `largest` is the largest number of images ever seen here. `fruitless` counts attempts in a row that brought nothing.
     `names_fruitless` counts attempts by name in a row that brought nothing, `names_helped` says whether one ever did,
-    `names_refused` whether the scanner refused one. `largest_told` is the largest number of images that the scanner
+    `names_refused` whether the scanner refused one. `largest_reported` is the largest number of images that the scanner
     told, `shrunk_since` since when it tells fewer or does not tell the series at all (R36). `empty_since`: since when
     its list is empty after the end of the procedure (R37). `alone`: nothing of it came while the scanner sent others.
     """
@@ -102,7 +102,7 @@ class SeriesMemory(Record):
     names_refused: bool = False
     listing: Listing | None = None
     list_asked: Asked | None = None
-    largest_told: int | None = None
+    largest_reported: int | None = None
     shrunk_since: Moment | None = None
     empty_since: Moment | None = None
     first_missing: tuple[str, ...] = ()
@@ -155,7 +155,7 @@ class StudyMemory(Record):
     series: Mapping[str, SeriesMemory] = MappingProxyType({})
 
 
-class Sickness(Record):
+class Silence(Record):
     """The scanner sends nothing at all: after how many attempts in a row, and when the last one ended (R29)."""
 
     fruitless: int

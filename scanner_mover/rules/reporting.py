@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.rules.records import STUCK_ATTEMPTS, SeriesMemory
 from scanner_mover.rules.series import Count
-from scanner_mover.rules.words import WaitsFor
 
 # R31: at most this many missing images are named.
 _MOST_NAMED = 3

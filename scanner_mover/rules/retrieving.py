@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, Sickness
+from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, Silence
 from scanner_mover.rules.series import are_named_by_uid
 
 # R29: after this many series in a row that brought nothing at all, the scanner as a whole is failing.
-SICK_SERIES = 3
+SILENT_SERIES = 3
 # A scanner that stalls so often in a row is not asked for more in this pass.
 MOST_STALLS = 2
 
@@ -205,24 +205,24 @@ def basis(counted: int | None, listed: Listing | None) -> str:
     return f"{counted}:{listed.digest if listed is not None else ''}"
 
 
-def sickness(sick: Sickness | None, attempts: Iterable[SeriesMemory], boot: str) -> Sickness | None:
+def silence_after(silence: Silence | None, attempts: Iterable[SeriesMemory], boot: str) -> Silence | None:
     """Whether the scanner as a whole sends nothing, by the ATTEMPTS of all series (R29); BOOT is that of this moment.
 
     It does when the last three series that were asked for brought nothing at all, whatever status their C-MOVEs had.
     One of which images may still be on their way says nothing yet; nor does one that stayed without an image while the
-    scanner sent others. A scanner that is SICK stays so until something arrives, also when the requests are gone.
+    scanner sent others. A scanner that is SILENCE stays so until something arrives, also when the requests are gone.
     """
     turns = sorted(
         (_turn(one.attempt.at, boot), one.attempt.at, one.largest)
         for one in attempts
         if one.attempt is not None and not one.alone and (one.fruitless or one.largest)
     )
-    last = turns[-SICK_SERIES:]
-    if not last or (sick is not None and last[-1][0] <= _turn(sick.last, boot)):
-        return sick
-    if any(largest for _, _, largest in last) or (sick is None and len(last) < SICK_SERIES):
+    last = turns[-SILENT_SERIES:]
+    if not last or (silence is not None and last[-1][0] <= _turn(silence.last, boot)):
+        return silence
+    if any(largest for _, _, largest in last) or (silence is None and len(last) < SILENT_SERIES):
         return None
-    return Sickness(2 if sick is None else sick.fruitless + 1, last[-1][1])
+    return Silence(2 if silence is None else silence.fruitless + 1, last[-1][1])
 
 
 def after_others_came(memory: SeriesMemory) -> SeriesMemory:
@@ -235,12 +235,12 @@ def _turn(at: Moment, boot: str) -> tuple[bool, float]:
     return at.boot == boot, at.seconds
 
 
-def sick_pause(sick: Sickness | None, now: Moment, pauses: Pauses) -> float:
+def silence_pause(silence: Silence | None, now: Moment, pauses: Pauses) -> float:
     """Seconds until a scanner that sends nothing at all is asked for one more series; 0: now (R29)."""
-    if sick is None:
+    if silence is None:
         return 0.0
-    elapsed = now.since(sick.last)
-    return 0.0 if elapsed is None else max(0.0, pause_seconds(sick.fruitless, pauses, succeeded=True) - elapsed)
+    elapsed = now.since(silence.last)
+    return 0.0 if elapsed is None else max(0.0, pause_seconds(silence.fruitless, pauses, succeeded=True) - elapsed)
 
 
 def is_worth_another_try(failure: Failure | None) -> bool:

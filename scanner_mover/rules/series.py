@@ -7,7 +7,7 @@ from scanner_mover.dicom import is_uid
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
 from scanner_mover.record import Record
-from scanner_mover.rules.records import Listing, SeriesMemory, Told
+from scanner_mover.rules.records import Listing, ReportedSeries, SeriesMemory
 
 # R34: this many lists in a row that are cut short count as a refusal.
 CUT_LISTS = 3
@@ -109,29 +109,29 @@ def count_is_believed(known: Listing | None) -> bool:
     return known.refused or known.cut_in_a_row >= CUT_LISTS or (known.succeeded and not known.listed)
 
 
-def list_decides(told: Told, known: Listing | None) -> bool:
+def list_decides(reported: ReportedSeries, known: Listing | None) -> bool:
     """Whether the scanner's list, not a number of its own, says how many images there are (R13, R33)."""
     usable = known is not None and known.succeeded and known.listed > 0
-    return usable and told.number_of_series_related_instances is None
+    return usable and reported.number_of_series_related_instances is None
 
 
-def count(told: Told, names: Collection[str], known: Listing | None, *, empty: bool = False) -> Count:
-    """Count one series by what is TOLD, by the NAMES of the images here, and by its list as far as it is KNOWN.
+def count(reported: ReportedSeries, names: Collection[str], known: Listing | None, *, empty: bool = False) -> Count:
+    """Count one series by what is REPORTED, by the NAMES of the images here, and by its list as far as it is KNOWN.
 
     EMPTY: its list was empty in two passes after the end of the procedure (R37).
     """
     by_name = are_named_by_uid(names)
-    number = told.number_of_series_related_instances
+    number = reported.number_of_series_related_instances
     if known is not None and known.succeeded and known.listed:
         return _count_by_list(number, len(names), by_name, known)
     received = sum(map(is_uid, names)) if by_name and known is not None else len(names)
-    if told.number is None:
+    if reported.number is None:
         return Count(0 if empty else None, len(names), complete=empty)
     missing = known.missing if known is not None and by_name else 0
     if known is not None and by_name and count_is_believed(known):
         # Beside images that are named by UIDs a file of another name is no image of the series.
-        missing = max(missing, told.number - received)
-    return Count(told.number, len(names), len(names) >= told.number and missing <= 0, max(0, missing))
+        missing = max(missing, reported.number - received)
+    return Count(reported.number, len(names), len(names) >= reported.number and missing <= 0, max(0, missing))
 
 
 def _count_by_list(number: int | None, received: int, by_name: bool, known: Listing) -> Count:
@@ -143,16 +143,16 @@ def _count_by_list(number: int | None, received: int, by_name: bool, known: List
     return Count(expected, received, known.missing == 0 and enough, known.missing)
 
 
-def solid_count(told: Told, known: Listing | None) -> int | None:
+def solid_count(reported: ReportedSeries, known: Listing | None) -> int | None:
     """The scanner's number of images that is no planned one: (0020,1209), else the length of the list that decides."""
-    if told.number_of_series_related_instances is not None:
-        return told.number_of_series_related_instances
-    return known.listed if known is not None and list_decides(told, known) else None
+    if reported.number_of_series_related_instances is not None:
+        return reported.number_of_series_related_instances
+    return known.listed if known is not None and list_decides(reported, known) else None
 
 
 def is_missed(memory: SeriesMemory) -> bool:
     """Whether a series that the scanner no longer tells is still of interest: images of it never arrived (R36)."""
-    expected = memory.largest_told or memory.expected
+    expected = memory.largest_reported or memory.expected
     if not expected:
         return False
     # One that was given up as vanished is remembered until its request is closed, which then says so.
@@ -160,37 +160,39 @@ def is_missed(memory: SeriesMemory) -> bool:
 
 
 def with_vanished(
-    counted: Count, solid: int | None, memory: SeriesMemory, now: Moment, *, told: bool
+    counted: Count, solid: int | None, memory: SeriesMemory, now: Moment, *, reported: bool
 ) -> tuple[Count, Moment | None]:
     """COUNTED, with what vanished at the scanner taken into account (R36), and since when it has.
 
-    SOLID is the scanner's number now; TOLD says whether it still tells the series. During an hour the largest number
-    that was ever told is waited for; after that the study may finish, and `vanished` says that images are missing for
+    SOLID is the scanner's number now; REPORTED: it still has the series. During an hour the largest number that it ever
+    reported is waited for; after that the study may finish, and `vanished` says that images are missing for
     good.
     """
-    largest = memory.largest_told if told else memory.largest_told or memory.expected
-    if largest is None or (told and (solid is None or solid >= largest)):
+    largest = memory.largest_reported if reported else memory.largest_reported or memory.expected
+    if largest is None or (reported and (solid is None or solid >= largest)):
         return counted, None
     since = memory.shrunk_since if memory.shrunk_since and now.since(memory.shrunk_since) is not None else now
     missing = max(0, largest - counted.received)
     if not missing:
-        return counted if told else Count(largest, counted.received, complete=True), since
+        return counted if reported else Count(largest, counted.received, complete=True), since
     waited = now.since(since) or 0.0
     if waited < VANISHED_SECONDS:
-        left = VANISHED_SECONDS - waited if counted.complete or not told else None
+        left = VANISHED_SECONDS - waited if counted.complete or not reported else None
         return Count(largest, counted.received, complete=False, missing=counted.missing, given_up_in=left), since
-    complete = counted.complete or not told
+    complete = counted.complete or not reported
     return Count(largest, counted.received, complete, counted.missing, vanished=True), since
 
 
-def lists_nothing(told: Told, known: Listing | None) -> bool:
+def lists_nothing(reported: ReportedSeries, known: Listing | None) -> bool:
     """Whether a series without a count has an empty list: nothing can be asked for (R37)."""
-    return told.number is None and known is not None and known.succeeded and not known.listed
+    return reported.number is None and known is not None and known.succeeded and not known.listed
 
 
-def empty_since(known: Listing | None, told: Told, memory: SeriesMemory, now: Moment, *, ended: bool) -> Moment | None:
+def empty_since(
+    known: Listing | None, reported: ReportedSeries, memory: SeriesMemory, now: Moment, *, ended: bool
+) -> Moment | None:
     """Since when a series without a count has an empty list although the procedure has ended (R37)."""
-    if not lists_nothing(told, known) or not ended:
+    if not lists_nothing(reported, known) or not ended:
         return None
     earlier = memory.empty_since
     return earlier if earlier is not None and now.since(earlier) is not None else now

@@ -20,7 +20,7 @@ from scanner_mover.dicom import (
     is_uid,
 )
 from scanner_mover.failures import Failure, Kind
-from scanner_mover.rules.records import Told
+from scanner_mover.rules.records import ReportedSeries
 from scanner_mover.rules.retrieving import MOST_STALLS
 from scanner_mover.rules.series import number_of_images
 from scanner_mover.scanner.ask import ask, ending
@@ -44,7 +44,7 @@ Place = tuple[str, str]
 class SeriesAnswer:
     """The series of one study, and why that answer cannot be relied on (None: it can)."""
 
-    series: tuple[Told, ...] = ()
+    series: tuple[ReportedSeries, ...] = ()
     failure: Failure | None = None
 
 
@@ -127,7 +127,7 @@ class Inventory:
 
 def series_answer(study_instance_uid: str, found: Found) -> SeriesAnswer:
     """What FOUND says of the series of one study; answers for another study are not about this one."""
-    series: dict[str, Told] = {}
+    series: dict[str, ReportedSeries] = {}
     failure = found.failure
     for answer in found.answers:
         if answer.error is not None or answer.one(STUDY_INSTANCE_UID) not in (study_instance_uid, None):
@@ -136,14 +136,14 @@ def series_answer(study_instance_uid: str, found: Found) -> SeriesAnswer:
         if uid is None or not is_uid(uid):
             failure = failure or Failure(Kind.REFUSED, "the scanner names a series without a valid SeriesInstanceUID")
             continue
-        one = Told(
+        one = ReportedSeries(
             uid,
             number_of_images(answer.one(NUMBER_OF_SERIES_RELATED_INSTANCES)),
             number_of_images(answer.one(IMAGES_IN_ACQUISITION)),
             answer.one(MODALITY),
         )
         # Of a series that is told twice the larger number counts.
-        series[uid] = max(series.get(uid, one), one, key=lambda told: told.number or 0)
+        series[uid] = max(series.get(uid, one), one, key=lambda reported: reported.number or 0)
     return SeriesAnswer(tuple(series.values()), failure)
 
 

@@ -50,7 +50,7 @@ class Receiver:
         self._pending = Filed()
         self._next_try = 0.0
         self._growth: Growth | None = None
-        self._told: dict[str, frozenset[str]] = {}
+        self._reported: dict[str, frozenset[str]] = {}
 
     @property
     def running(self) -> bool:
@@ -87,7 +87,7 @@ class Receiver:
 
     def expect(self, study_instance_uid: str, series_instance_uids: Collection[str]) -> None:
         """Of this study, file images of SERIES_INSTANCE_UIDS only from here on: the scanner lists no others."""
-        self._told[study_instance_uid] = frozenset(series_instance_uids)
+        self._reported[study_instance_uid] = frozenset(series_instance_uids)
 
     def need_room(self) -> None:
         """Raise UnusableError when less space is free than the reserve, or when no image can be written.
@@ -193,7 +193,7 @@ class Receiver:
         return [name for name in files_in(staging) if name not in self._kept]
 
     def _sort(self, staging: str, names: list[str], origin: Callable[[str], Origin]) -> bool:
-        filed = self._sorter.sort(staging, names, origin, told=self._told)
+        filed = self._sorter.sort(staging, names, origin, reported=self._reported)
         self._kept |= {one.name for one in filed.kept}
         self._pending += filed
         report(filed, self._log)

@@ -59,17 +59,17 @@ class Retriever:
         queries: Callable[[], Iterable[Query]],
         retries: int,
         sent: Sent,
-        told: Collection[str],
+        reported: Collection[str],
     ) -> None:
         """Have one series, or some images of it, sent; SENT gets what it comes to, also when this raises.
 
-        TOLD are all series of the study: images of any other are not filed. QUERIES gives what is to be asked for, and
+        REPORTED are all series of the study: images of others are not filed. QUERIES gives what is to be asked for, and
         is called again for each of at most RETRIES further tries. Raises UnusableError when images of this series
         cannot be filed, NothingRetrievableError when none at all can be.
         """
         if self.receiver is not None:
             self.receiver.need_place(study_instance_uid, series_instance_uid)
-            self.receiver.expect(study_instance_uid, told)
+            self.receiver.expect(study_instance_uid, reported)
 
         def attempt() -> Failure | None:
             for query in queries():

@@ -37,7 +37,7 @@ from scanner_mover.site.verdict import TAGS, Origin, Reason, Verdict, is_cut, ve
 
 _NOTE = ".asked.json"
 _MOST_NOTE_BYTES = 16 << 20
-_NOTHING_TOLD: Mapping[str, Collection[str]] = {}
+_NOTHING_REPORTED: Mapping[str, Collection[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,11 @@ class Sorter:
         origin: Callable[[str], Origin],
         *,
         requested: Collection[str] = (),
-        told: Mapping[str, Collection[str]] = _NOTHING_TOLD,
+        reported: Mapping[str, Collection[str]] = _NOTHING_REPORTED,
     ) -> Filed:
         """File, or set aside, the files NAMES of STAGING; ORIGIN says how one was written.
 
-        Images of studies that are REQUESTED besides those that this object knows are filed, too; TOLD is as for
+        Images of studies that are REQUESTED besides those that this object knows are filed, too; REPORTED is as for
         `verdict`. A file that goes away meanwhile, because its association broke off, is nothing. One that cannot be
         moved stays, and is in `kept`.
 
@@ -197,7 +197,7 @@ class Sorter:
         dumps.sort(key=lambda dump: (dump.one(STUDY_INSTANCE_UID) or "", dump.one(SERIES_INSTANCE_UID) or ""))
         try:
             with opened_folder(staging) as descriptor, Filer(self._settings, self._folders, descriptor) as filer:
-                tally = _Tally(filer, staging, wanted, told)
+                tally = _Tally(filer, staging, wanted, reported)
                 for dump in dumps:
                     tally.add(dump, origin(dump.file))
         except OSError as error:
@@ -209,12 +209,12 @@ class _Tally:
     """Sorts one file after the other and adds up what becomes of them."""
 
     def __init__(
-        self, filer: Filer, staging: str, requested: Collection[str], told: Mapping[str, Collection[str]]
+        self, filer: Filer, staging: str, requested: Collection[str], reported: Mapping[str, Collection[str]]
     ) -> None:
         self._filer = filer
         self._staging = staging
         self._requested = requested
-        self._told = told
+        self._reported = reported
         self._filed: collections.Counter[tuple[str, str]] = collections.Counter()
         self._lossy: collections.Counter[tuple[str, str, str]] = collections.Counter()
         self._set_aside: list[SetAside] = []
@@ -234,7 +234,7 @@ class _Tally:
             study, series, sop = _uids_of_damaged(os.path.join(self._staging, dump.file))
         folder = self._staging
         try:
-            found = verdict(dump, origin, self._requested, self._told)
+            found = verdict(dump, origin, self._requested, self._reported)
             if found is None and study and series and sop:
                 folder = f"site/raw/{study}/{series}"
                 found = self._file(dump, Uids(study, series, sop))

@@ -40,10 +40,10 @@ class State:
     """What is kept between passes.
 
     `faults` are the faults that were reported and still hold, as JSON (`transfer.reported`). `scanner_down`: the
-    scanner could not be reached in the last pass; `sick`: it sends nothing at all (R29), as JSON. `running_since`: when
-    a pass with work to do began, None at its end. The counters count since the file was made. `reported` says which
-    files were reported, each once; `requests` is what is remembered of each study, as JSON; `events` are those that no
-    hook has heard of yet, as JSON.
+    scanner could not be reached in the last pass; `silence`: it sends nothing at all (R29), as JSON. `running_since`:
+    when a pass with work to do began, None at its end. The counters count since the file was made. `reported` says
+    which files were reported, each once; `requests` is what is remembered of each study, as JSON; `events` are those
+    that no hook has heard of yet, as JSON.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class State:
         self.running_since: str | None = None
         self.faults: list[dict[str, Any]] = []
         self.scanner_down = False
-        self.sick: Any = None
+        self.silence: Any = None
         self.failed_pulls = 0
         self.images_received = 0
         self.moves_sent = 0
@@ -137,7 +137,7 @@ def _read(state: State, value: dict[str, Any]) -> None:
         state.exit_status = _whole(last.get("exit_status"), None)
     state.running_since = _kept(value.get("running_since"), str)
     state.scanner_down = value.get("scanner_down") is True
-    state.sick = value.get("sick")
+    state.silence = value.get("silence")
     for name in Counters._fields:
         setattr(state, name, _whole(value.get(name), 0))
     faults, reported, events = value.get("faults"), value.get("reported"), value.get("events")

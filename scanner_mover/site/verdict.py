@@ -72,14 +72,14 @@ class Origin(enum.Enum):
 
 
 def verdict(
-    dump: Dump, origin: Origin, requested: Collection[str], told: Mapping[str, Collection[str]]
+    dump: Dump, origin: Origin, requested: Collection[str], reported: Mapping[str, Collection[str]]
 ) -> Verdict | None:
     """Why the file of DUMP is not filed; None when it is a whole object of a REQUESTED study.
 
-    TOLD are the SeriesInstanceUIDs that the scanner lists of a study: an object of another series is not filed. Of a
-    study that is not in it no list is known, and each series is right.
+    REPORTED are the SeriesInstanceUIDs that the scanner lists of a study: an object of another series is not filed.
+    Of a study that is not in it no list is known, and each series is right.
     """
-    return _damage(dump) or _doubt(dump, origin) or _unrequested(dump, requested) or _untold(dump, told)
+    return _damage(dump) or _doubt(dump, origin) or _unrequested(dump, requested) or _untold(dump, reported)
 
 
 def _damage(dump: Dump) -> Verdict | None:
@@ -114,9 +114,9 @@ def _unrequested(dump: Dump, requested: Collection[str]) -> Verdict | None:
     return None if study in requested else Verdict(Reason.NOT_REQUESTED, f"{Reason.NOT_REQUESTED.value} {study}")
 
 
-def _untold(dump: Dump, told: Mapping[str, Collection[str]]) -> Verdict | None:
+def _untold(dump: Dump, reported: Mapping[str, Collection[str]]) -> Verdict | None:
     study, series = dump.one(STUDY_INSTANCE_UID), dump.one(SERIES_INSTANCE_UID)
-    if study is None or study not in told or series in told[study]:
+    if study is None or study not in reported or series in reported[study]:
         return None
     return Verdict(Reason.OTHER_SERIES, f"{Reason.OTHER_SERIES.value} {series} in study {study}")
 

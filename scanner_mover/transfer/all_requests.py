@@ -17,9 +17,9 @@ from scanner_mover.moment import Moment
 from scanner_mover.rules import asking, turns
 from scanner_mover.rules.closing import shown_end, shown_status
 from scanner_mover.rules.modalities import is_wanted
-from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
+from scanner_mover.rules.outcomes import Outcome
+from scanner_mover.rules.records import ReportedSeries, SeriesMemory, StudyMemory
 from scanner_mover.rules.retrieving import PassLimits
-from scanner_mover.rules.words import Outcome
 from scanner_mover.scanner.inventory import ImageAnswer, Inventory, Place, SeriesAnswer
 from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.scanner.retrieve import Retriever
@@ -97,7 +97,7 @@ class _Requests:
         images = self._lists()
         memory = self.findings.memory
         health.judge_the_silent(self.job, self.findings)
-        health.note_sickness(self.findings)
+        health.note_silence(self.findings)
         for request in turns.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory):
             sent, arrived = self.findings.moves_sent, self.findings.images_received
             self.findings.reports.append(self._one(request, images))
@@ -105,31 +105,31 @@ class _Requests:
                 health.note_arrival(self.findings, request.study_instance_uid)
             if self.findings.moves_sent > sent:
                 self.job.keep_state()
-                health.note_sickness(self.findings)
-        health.report_sickness(self.job, self.findings)
+                health.note_silence(self.findings)
+        health.report_silence(self.job, self.findings)
         health.note_untested(self.findings)
 
     def _lists(self) -> dict[Place, ImageAnswer]:
         """The images of the series that only a list can count, as far as it is time to ask (R13, R44)."""
         now = clock.now()
         due = [
-            (uid, told.series_instance_uid)
+            (uid, reported.series_instance_uid)
             for uid, answer in self.answers.items()
-            for told in answer.series
-            if is_wanted(told.modality, self.job.settings.modalities) and self._list_is_due(uid, told, now)
+            for reported in answer.series
+            if is_wanted(reported.modality, self.job.settings.modalities) and self._list_is_due(uid, reported, now)
         ]
         return self.inventory.images(due) if due else {}
 
-    def _list_is_due(self, uid: str, told: Told, now: Moment) -> bool:
-        memory = self._memory(uid).series.get(told.series_instance_uid, SeriesMemory())
+    def _list_is_due(self, uid: str, reported: ReportedSeries, now: Moment) -> bool:
+        memory = self._memory(uid).series.get(reported.series_instance_uid, SeriesMemory())
         listing = memory.listing
-        if told.number is not None and (listing is None or not listing.listed or memory.complete):
+        if reported.number is not None and (listing is None or not listing.listed or memory.complete):
             return False
         try:
-            here = len(images_in(self.job.folders.series(uid, told.series_instance_uid)).names)
+            here = len(images_in(self.job.folders.series(uid, reported.series_instance_uid)).names)
         except UnusableError:  # its study says so when its turn comes
             return False
-        return asking.is_due(memory.list_asked, f"{told.number}:{here}", now, counted=told.number is not None)
+        return asking.is_due(memory.list_asked, f"{reported.number}:{here}", now, counted=reported.number is not None)
 
     def _memory(self, uid: str) -> StudyMemory:
         return self.findings.memory.get(uid) or StudyMemory()
@@ -181,7 +181,7 @@ class _Requests:
         """Log once which series are not kept (R40)."""
         for uid, one in study.series.items():
             if not one.wanted and uid not in study.memory.series:
-                self.job.log(f"{study.uid}/{uid}, not asked for: modalities has no {one.told.modality}")
+                self.job.log(f"{study.uid}/{uid}, not asked for: modalities has no {one.reported.modality}")
 
     def _say_procedure(self, study: Study) -> None:
         log = self.job.log

@@ -11,7 +11,7 @@ from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
-from scanner_mover.rules.records import SeriesMemory, Sickness
+from scanner_mover.rules.records import SeriesMemory, Silence
 from scanner_mover.rules.retrieving import How, PassLimits
 from scanner_mover.scanner.inventory import Inventory
 from scanner_mover.scanner.retrieve import NothingRetrievableError, Retriever, Sent
@@ -86,8 +86,8 @@ class Attempts:
 
         try:
             # What the scanner listed once, and not now, may still arrive.
-            told = {*study.series, *study.memory.series}
-            self.retriever.attempt(study.uid, uid, queries, retries, sent, told)
+            reported = {*study.series, *study.memory.series}
+            self.retriever.attempt(study.uid, uid, queries, retries, sent, reported)
         except UnusableError as error:
             self._note_unusable(study, uid, error)
             if sent.moves:
@@ -121,7 +121,7 @@ class Attempts:
         memory = series.memory._replace(retrieved=True, error=failure.text if failure else None)
         if sent.moves:
             self.findings.attempted.add((study.uid, uid))
-            basis = rules.basis(series.told.number, memory.listing)
+            basis = rules.basis(series.reported.number, memory.listing)
             memory = rules.after_attempt(
                 memory, at=clock.now(), by_name=by_name, basis=basis, before=before, failure=failure
             )
@@ -146,8 +146,8 @@ class Attempts:
         here = images_in(job.folders.series(study.uid, uid))
         new = len(here.names) > len(series.here.names)
         text = set_aside_text(sent.set_aside, job.study_instance_uids, new=new, rejected=job.folders.rejected)
-        if memory.attempt is not None and sent.moves and self.findings.sick is not None:
-            self.findings.sick = None if new else Sickness(self.findings.sick.fruitless + 1, memory.attempt.at)
+        if memory.attempt is not None and sent.moves and self.findings.silence is not None:
+            self.findings.silence = None if new else Silence(self.findings.silence.fruitless + 1, memory.attempt.at)
         if text is not None:
             if memory.attempt is not None and not new:
                 memory = memory._replace(attempt=memory.attempt._replace(error=memory.attempt.error or text))

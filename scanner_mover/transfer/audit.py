@@ -19,7 +19,7 @@ from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.modalities import is_wanted
-from scanner_mover.rules.records import Told
+from scanner_mover.rules.records import ReportedSeries
 from scanner_mover.scanner.inventory import ImageAnswer, Inventory, SeriesAnswer
 from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.site.folders import DataFolders
@@ -120,21 +120,21 @@ def audit(settings: Settings, closed: Sequence[ClosedStudy], scratch_folder: str
     for start in range(0, len(closed), _STUDIES_AT_ONCE):
         some = closed[start : start + _STUDIES_AT_ONCE]
         answers = inventory.series([one.study_instance_uid for one in some])
-        told = {uid: _wanted(answer.series, settings) for uid, answer in answers.items()}
+        reported = {uid: _wanted(answer.series, settings) for uid, answer in answers.items()}
         listed = inventory.images(
             [
                 (one.study_instance_uid, series.series_instance_uid)
                 for one in some
-                for series in told[one.study_instance_uid]
+                for series in reported[one.study_instance_uid]
                 if not _is_unchanged(series, one.finished)
             ]
         )
         for one in some:
             uid = one.study_instance_uid
-            yield _audited(folders, one, answers[uid], told[uid], listed)
+            yield _audited(folders, one, answers[uid], reported[uid], listed)
 
 
-def _wanted(series: Iterable[Told], settings: Settings) -> list[Told]:
+def _wanted(series: Iterable[ReportedSeries], settings: Settings) -> list[ReportedSeries]:
     """Those of SERIES that the site keeps (R40), in the order of their UIDs."""
     wanted = (one for one in series if is_wanted(one.modality, settings.modalities))
     return sorted(wanted, key=lambda one: uid_order(one.series_instance_uid))
@@ -144,7 +144,7 @@ def _audited(
     folders: DataFolders,
     closed: ClosedStudy,
     answer: SeriesAnswer,
-    wanted: Iterable[Told],
+    wanted: Iterable[ReportedSeries],
     listed: Mapping[_Place, ImageAnswer],
 ) -> AuditedStudy:
     """What became of one closed study: by the scanner's ANSWER, the WANTED series in it, and their images, LISTED."""
@@ -158,17 +158,19 @@ def _audited(
     return AuditedStudy(closed, series, broken, on_scanner, lost)
 
 
-def _compare(folders: DataFolders, closed: ClosedStudy, told: Told, listed: ImageAnswer | None) -> AuditedSeries:
+def _compare(
+    folders: DataFolders, closed: ClosedStudy, reported: ReportedSeries, listed: ImageAnswer | None
+) -> AuditedSeries:
     """One series: by what is here, as before a request is closed; by the ledger if we finished the study.
 
     What a site cleaned up is no longer here, and not missing.
     """
-    uid = told.series_instance_uid
+    uid = reported.series_instance_uid
     names = images_in(folders.series(closed.study_instance_uid, uid)).names
     known = None
     if listed is not None:
         known = series_rules.listing(listed.sop_instance_uids, listed.answers, listed.failure, names, None)
-    counted = series_rules.count(told, names, known)
+    counted = series_rules.count(reported, names, known)
     had = len(names) if closed.finished is None else max(len(names), _received(closed.finished, uid))
     missing = max(0, (counted.expected or 0) - had)
     if had == len(names):
@@ -176,10 +178,10 @@ def _compare(folders: DataFolders, closed: ClosedStudy, told: Told, listed: Imag
     return AuditedSeries(uid, counted.expected, had, missing)
 
 
-def _is_unchanged(told: Told, finished: Entry | None) -> bool:
+def _is_unchanged(reported: ReportedSeries, finished: Entry | None) -> bool:
     """Whether the scanner has no more of a series than we had when we finished its study: then nothing is asked."""
-    count = told.number
-    return finished is not None and count is not None and count <= _received(finished, told.series_instance_uid)
+    count = reported.number
+    return finished is not None and count is not None and count <= _received(finished, reported.series_instance_uid)
 
 
 def _received(finished: Entry, series_instance_uid: str) -> int:

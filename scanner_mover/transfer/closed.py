@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scanner_mover import clock
 from scanner_mover.errors import UnusableError
-from scanner_mover.rules.words import Outcome
+from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.site import ledger, requests
 from scanner_mover.site.disk import sync_file_system, sync_folder
 from scanner_mover.transfer.faults import FIND, MOVE, fault

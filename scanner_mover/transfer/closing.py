@@ -7,8 +7,8 @@ from scanner_mover import clock
 from scanner_mover.errors import UnusableError
 from scanner_mover.rules import asking, reporting
 from scanner_mover.rules import closing as rules
+from scanner_mover.rules.outcomes import Outcome, WaitsFor
 from scanner_mover.rules.reporting import Waiting
-from scanner_mover.rules.words import Outcome, WaitsFor
 from scanner_mover.site import requests
 from scanner_mover.transfer import waiting
 from scanner_mover.transfer.closed import Mover

@@ -40,15 +40,15 @@ def judge_the_silent(job: Job, findings: Findings) -> None:
         findings.memory[study] = known._replace(series=series)
 
 
-def note_sickness(findings: Findings) -> None:
+def note_silence(findings: Findings) -> None:
     """Note whether the scanner sends nothing at all (R29)."""
     attempts = (one for study in findings.memory.values() for one in study.series.values())
-    findings.sick = rules.sickness(findings.sick, attempts, clock.now().boot)
+    findings.silence = rules.silence_after(findings.silence, attempts, clock.now().boot)
 
 
 def note_arrival(findings: Findings, study_instance_uid: str) -> None:
     """Note that images of a study arrived: series that were asked for before make no scanner sick any more (R29)."""
-    findings.sick = None
+    findings.silence = None
     for study, known in findings.memory.items():
         fed = [one.attempt.at.seconds for one in known.series.values() if one.attempt is not None and one.largest]
         until = max(fed, default=0.0) if study == study_instance_uid else math.inf
@@ -59,15 +59,15 @@ def note_arrival(findings: Findings, study_instance_uid: str) -> None:
         findings.memory[study] = known._replace(series=series)
 
 
-def report_sickness(job: Job, findings: Findings) -> None:
+def report_silence(job: Job, findings: Findings) -> None:
     """Tell of a scanner that sends nothing at all: that is the fault then, not each series (R29)."""
-    if findings.sick is None or job.dry_run:
+    if findings.silence is None or job.dry_run:
         return
     settings = job.settings
     port = settings.receive_port if settings.receive else None
     text = (
         f"scanner {settings.called_ae_title} at {settings.host}:{settings.port} sends no images at all: "
-        f"the C-MOVEs of {rules.SICK_SERIES} series in a row brought nothing; "
+        f"the C-MOVEs of {rules.SILENT_SERIES} series in a row brought nothing; "
         f"{nothing_arrives(settings.calling_ae_title, port)}"
     )
     findings.faults.append(fault(Message("sends nothing", text)))

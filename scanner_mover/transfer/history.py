@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from scanner_mover.moment import Moment
 from scanner_mover.record import TYPE_CHECKING, Record
-from scanner_mover.rules.records import Sickness, StudyMemory
+from scanner_mover.rules.records import Silence, StudyMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LARGEST = 2**53
 
 
-def to_json(memory: StudyMemory | Sickness) -> dict[str, Any]:
+def to_json(memory: StudyMemory | Silence) -> dict[str, Any]:
     """MEMORY as an object of the state file."""
     value = _plain(memory)
     assert isinstance(value, dict)
@@ -47,10 +47,10 @@ def studies_from_json(values: Mapping[str, Any]) -> tuple[dict[str, StudyMemory]
     return memory, broken
 
 
-def sickness_from_json(value: Any) -> Sickness | None:
+def silence_from_json(value: Any) -> Silence | None:
     """As `study_from_json`, for what is known of the scanner as a whole."""
-    sick: Sickness | None = _read_or_none(Sickness, value)
-    return sick
+    silence: Silence | None = _read_or_none(Silence, value)
+    return silence
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from scanner_mover.config import Settings
-from scanner_mover.rules.records import Sickness, StudyMemory
+from scanner_mover.rules.records import Silence, StudyMemory
 from scanner_mover.rules.retrieving import Pauses
 from scanner_mover.scanner.inventory import Place
 from scanner_mover.scanner.progress import Progress
@@ -63,7 +63,7 @@ class Findings:
     """
 
     memory: dict[str, StudyMemory]
-    sick: Sickness | None = None
+    silence: Silence | None = None
     scanner_down: bool = False
     faults: list[Fault] = field(default_factory=list)
     attempted: set[Place] = field(default_factory=set)

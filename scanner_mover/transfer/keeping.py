@@ -25,7 +25,7 @@ class Keeper:
         self._before = frame.state.counters()
         self._next_save = 0.0
         known, self._broken = history.studies_from_json(frame.state.requests)
-        self.findings = Findings(known, sick=history.sickness_from_json(frame.state.sick))
+        self.findings = Findings(known, silence=history.silence_from_json(frame.state.silence))
         self.forgotten = frozenset(self._broken) if frame.state_problem is None else self._requested
 
     def begin(self) -> UnusableError | None:
@@ -51,7 +51,7 @@ class Keeper:
         wanted = memory if self._frame.options.studies else self._requested & set(memory)
         kept.requests = {uid: history.to_json(memory[uid]) for uid in wanted}
         kept.scanner_down = findings.scanner_down
-        kept.sick = None if findings.sick is None else history.to_json(findings.sick)
+        kept.silence = None if findings.silence is None else history.to_json(findings.silence)
         kept.count(self._before, findings.counters())
 
     def _save(self) -> UnusableError | None:

@@ -32,39 +32,39 @@ class LastLook:
         Where the answers say that it must not be closed now, `study.error` says why.
         """
         by_name = self._to_list(study)
-        told = self.inventory.everything(study.uid, by_name)
+        reported = self.inventory.everything(study.uid, by_name)
         study.asked_at = clock.now()
-        study.answer, study.steps = told.series, self.steps_of(study.uid)
+        study.answer, study.steps = reported.series, self.steps_of(study.uid)
         waiting.note_steps(study)
-        if not self._is_answered(study, told):
+        if not self._is_answered(study, reported):
             return False
         self.findings.asked.add(study.uid)
         memory = {uid: one.memory for uid, one in study.series.items()}
-        study.memory = study.memory._replace(series=memory, study_date=told.study.study_date or "")
-        images = {(study.uid, uid): answer for uid, answer in told.images.items()}
+        study.memory = study.memory._replace(series=memory, study_date=reported.study.study_date or "")
+        images = {(study.uid, uid): answer for uid, answer in reported.images.items()}
         look(study, images, self.job.settings, self.job.folders, study.asked_at, again=True)
         waiting.note_quiet(study)
-        self._say_lists(study, told)
-        self._look_for_a_cut(study, told.study)
+        self._say_lists(study, reported)
+        self._look_for_a_cut(study, reported.study)
         return True
 
     def _to_list(self, study: Study) -> list[str]:
         """The series whose images are asked for by name; of the others the log says that their count decides."""
         by_name = []
         for one in study.wanted:
-            if not one.is_told:
+            if not one.is_reported:
                 continue
-            if one.told.number is None or series_rules.are_named_by_uid(one.here.names):
+            if one.reported.number is None or series_rules.are_named_by_uid(one.here.names):
                 by_name.append(one.uid)
             else:
                 self.job.log(f"{study.uid}/{one.uid}, its files are not named by UIDs: relying on the count")
         return by_name
 
-    def _is_answered(self, study: Study, told: Everything) -> bool:
+    def _is_answered(self, study: Study, reported: Everything) -> bool:
         """Whether every question before closing was answered; a refusal of a level is an answer (R22 b, R35)."""
-        questions: list[tuple[str, Failure | None]] = [("SERIES", told.series.failure)]
-        questions += [("IMAGE", one.failure) for one in told.images.values()]
-        questions.append(("STUDY", told.study.failure))
+        questions: list[tuple[str, Failure | None]] = [("SERIES", reported.series.failure)]
+        questions += [("IMAGE", one.failure) for one in reported.images.values()]
+        questions.append(("STUDY", reported.study.failure))
         for level, failure in questions:
             if failure is not None and (level == "SERIES" or not series_rules.is_answer(failure)):
                 text = f"{study.uid}, the scanner could not be asked at {level} level before closing"
@@ -72,16 +72,16 @@ class LastLook:
                 return False
         return True
 
-    def _say_lists(self, study: Study, told: Everything) -> None:
+    def _say_lists(self, study: Study, reported: Everything) -> None:
         """Say of each series what its list means."""
-        for uid, answer in told.images.items():
+        for uid, answer in reported.images.items():
             series = study.series.get(uid)
             if series is not None and series.memory.listing is not None:
                 self._say_list(study, series, series.memory.listing, answer.failure)
 
     def _say_list(self, study: Study, series: Series, listing: Listing, failure: Failure | None) -> None:
         name, log = f"{study.uid}/{series.uid}", self.job.log
-        if series_rules.count_is_believed(listing) and series.told.number is not None:
+        if series_rules.count_is_believed(listing) and series.reported.number is not None:
             if listing.cut_in_a_row:
                 self.findings.dropped.add(FIND)  # it is believed from here on, and lists no better (R34)
             why = failure.text if failure else "it names none"
@@ -94,16 +94,18 @@ class LastLook:
         if listing.succeeded and listing.answers != listing.listed:
             log(f"{name}, the scanner lists {listing.listed} images in {listing.answers} answers")
 
-    def _look_for_a_cut(self, study: Study, told: StudyAnswer) -> None:
+    def _look_for_a_cut(self, study: Study, reported: StudyAnswer) -> None:
         """If the STUDY level tells more than all series together, that is a fault (R35)."""
-        told_series = [one for one in study.series.values() if one.is_told]
-        numbers = [_number_of_images(one) for one in told_series]
-        if told.failure is not None or not rules.study_tells_more(told.series, told.images, len(told_series), numbers):
+        reported_series = [one for one in study.series.values() if one.is_reported]
+        numbers = [_number_of_images(one) for one in reported_series]
+        if reported.failure is not None or not rules.study_tells_more(
+            reported.series, reported.images, len(reported_series), numbers
+        ):
             return
         text = (
-            f"study {study.uid}: the scanner tells {told.series or '?'} series with {told.images or '?'} images at "
-            f"STUDY level, but lists {len(told_series)} series with {sum(filter(None, numbers))}: it is not closed; "
-            "does the scanner limit the number of its answers?"
+            f"study {study.uid}: the scanner tells {reported.series or '?'} series with {reported.images or '?'} images"
+            f" at STUDY level, but lists {len(reported_series)} series with {sum(filter(None, numbers))}: it is not "
+            "closed; does the scanner limit the number of its answers?"
         )
         study.error = study.error or "the scanner does not list all series"
         self.findings.faults.append(fault(cut_short(study.uid, text)))
@@ -114,4 +116,4 @@ def _number_of_images(series: Series) -> int | None:
     """How many images the scanner tells of a series, by its number or its list, repeated answers included."""
     listing = series.memory.listing
     answers = listing.answers if listing is not None and listing.listed else None
-    return max(filter(None, (series.told.number_of_series_related_instances, answers)), default=None)
+    return max(filter(None, (series.reported.number_of_series_related_instances, answers)), default=None)

@@ -13,7 +13,7 @@ from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.errors import UnusableError
 from scanner_mover.record import TYPE_CHECKING, Record
-from scanner_mover.rules.words import Outcome, Procedure, WaitsFor
+from scanner_mover.rules.outcomes import Outcome, Procedure, WaitsFor
 from scanner_mover.site import ledger, requests, state
 from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on

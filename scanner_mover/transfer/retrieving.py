@@ -46,9 +46,9 @@ class Retrieving:
     def seconds_left(self, study: Study) -> float | None:
         """Seconds until the next attempt of a series of STUDY; None when none will be made."""
         now, pauses = clock.now(), self.job.pauses
-        sick = self._silent_for(study)
+        silence = self._silent_for(study)
         waits = [
-            max(rules.due_in(one.memory, len(one.here.names), now, pauses), sick)
+            max(rules.due_in(one.memory, len(one.here.names), now, pauses), silence)
             for one in study.wanted
             if not one.count.complete and not one.has_nothing_to_send
         ]
@@ -57,7 +57,7 @@ class Retrieving:
     def _why_not_now(self, study: Study, series: Series) -> NotNow | None:
         """Why SERIES is not asked for in this pass; None when it is."""
         now, memory = clock.now(), series.memory
-        basis = rules.basis(series.told.number, memory.listing)
+        basis = rules.basis(series.reported.number, memory.listing)
         by_hand = self.job.by_hand
         why = rules.why_not_now(memory, len(series.here.names), basis, now, self.job.pauses, by_hand=by_hand)
         if why is not None:
@@ -72,7 +72,7 @@ class Retrieving:
         """
         if not any(one.memory.attempt for one in study.series.values()):
             return 0.0
-        return rules.sick_pause(self.findings.sick, clock.now(), self.job.pauses)
+        return rules.silence_pause(self.findings.silence, clock.now(), self.job.pauses)
 
     def _say_why(self, study: Study, series: Series, why: NotNow) -> None:
         """Say in the log why SERIES is not asked for now."""
@@ -128,7 +128,7 @@ class Retrieving:
     def _count_as_fruitless(self, study: Study, series: Series) -> None:
         """More images are told than can be asked for, and those are here: somebody must hear of it (R31)."""
         memory, here = series.memory, len(series.here.names)
-        basis = rules.basis(series.told.number, memory.listing)
+        basis = rules.basis(series.reported.number, memory.listing)
         after = rules.after_attempt(
             memory, at=clock.now(), by_name=False, basis=basis, before=max(memory.largest, here), failure=None
         )

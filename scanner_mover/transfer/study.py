@@ -9,9 +9,9 @@ from scanner_mover.moment import Moment
 from scanner_mover.rules import asking, closing, retrieving
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.modalities import is_wanted
-from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
+from scanner_mover.rules.outcomes import Procedure
+from scanner_mover.rules.records import ReportedSeries, SeriesMemory, StudyMemory
 from scanner_mover.rules.series import Count
-from scanner_mover.rules.words import Procedure
 from scanner_mover.scanner.inventory import ImageAnswer, SeriesAnswer
 from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.images import Images, images_in
@@ -22,14 +22,14 @@ from scanner_mover.transfer.report import SeriesReport
 
 @dataclass(frozen=True)
 class Series:
-    """One series: what is TOLD of it, what is HERE, what is remembered, and how it counts.
+    """One series: what is REPORTED of it, what is HERE, what is remembered, and how it counts.
 
-    `is_told`: the scanner tells it now. `wanted`: its modality is one that the site keeps (R40). `sop_instance_uids`:
-    its images by name, if they were asked for in this pass.
+    `is_reported`: the scanner reports it now. `wanted`: its modality is one that the site keeps (R40).
+    `sop_instance_uids`: its images by name, if they were asked for in this pass.
     """
 
-    told: Told
-    is_told: bool
+    reported: ReportedSeries
+    is_reported: bool
     wanted: bool
     here: Images
     memory: SeriesMemory
@@ -39,14 +39,14 @@ class Series:
     @property
     def uid(self) -> str:
         """Its SeriesInstanceUID."""
-        return self.told.series_instance_uid
+        return self.reported.series_instance_uid
 
     @property
     def has_nothing_to_send(self) -> bool:
         """Whether asking for it brings nothing: the scanner no longer tells it, all that it tells is here (R36), or its
         list is empty (R37).
         """
-        if not self.is_told or series_rules.lists_nothing(self.told, self.memory.listing):
+        if not self.is_reported or series_rules.lists_nothing(self.reported, self.memory.listing):
             return True
         asked = self.memory.list_asked
         is_listed = asked is not None and asked.basis == self.basis
@@ -56,7 +56,7 @@ class Series:
     @property
     def basis(self) -> str:
         """What is told and here, as a text: a change of it allows a question at once (R44)."""
-        return f"{self.told.number}:{len(self.here.names)}"
+        return f"{self.reported.number}:{len(self.here.names)}"
 
 
 @dataclass
@@ -114,14 +114,14 @@ class Study:
     @property
     def fingerprint(self) -> str:
         """What must stay the same before it is closed (R22 a)."""
-        told = [one for one in self.wanted if one.is_told]
-        return closing.fingerprint((one.uid, one.count.expected, _deciding_digest(one)) for one in told)
+        reported = [one for one in self.wanted if one.is_reported]
+        return closing.fingerprint((one.uid, one.count.expected, _deciding_digest(one)) for one in reported)
 
     def wait_after_loss(self) -> None:
         """Ask for no series at once, since nobody knows any more what was asked for a moment ago (R29)."""
         for uid, one in self.series.items():
             if one.memory.attempt is None and not one.count.complete:
-                basis = retrieving.basis(one.told.number, one.memory.listing)
+                basis = retrieving.basis(one.reported.number, one.memory.listing)
                 self.remember(uid, retrieving.after_loss(one.memory, len(one.here.names), basis, self.asked_at))
 
     def remember(self, uid: str, memory: SeriesMemory) -> None:
@@ -135,7 +135,7 @@ def _has_ended(step: Step) -> bool:
 
 def _deciding_digest(series: Series) -> str:
     listing = series.memory.listing
-    decides = listing is not None and series_rules.list_decides(series.told, listing)
+    decides = listing is not None and series_rules.list_decides(series.reported, listing)
     return listing.digest if decides and listing is not None else ""
 
 
@@ -154,14 +154,14 @@ def look(
     with its series since then still counts. Raises UnusableError when a folder cannot be read.
     """
     known = study.memory.series
-    told = {one.series_instance_uid: one for one in study.answer.series}
+    reported = {one.series_instance_uid: one for one in study.answer.series}
     found: dict[str, Series] = {}
-    for uid, one in told.items():
+    for uid, one in reported.items():
         memory = known.get(uid, SeriesMemory())
         memory = memory if again else memory._replace(retrieved=False, error=None)
         found[uid] = _series(study, one, memory, images.get((study.uid, uid)), settings, folders, now)
     for uid, memory in known.items() if study.answered else ():
-        gone = uid not in told and series_rules.is_missed(memory)
+        gone = uid not in reported and series_rules.is_missed(memory)
         if gone and is_wanted(memory.modality, settings.modalities):
             found[uid] = _vanished(study, uid, memory, folders, now)
     study.series, study.is_looked_at = found, True
@@ -169,18 +169,18 @@ def look(
 
 def _series(
     study: Study,
-    told: Told,
+    reported: ReportedSeries,
     memory: SeriesMemory,
     answer: ImageAnswer | None,
     settings: Settings,
     folders: DataFolders,
     now: Moment,
 ) -> Series:
-    uid = told.series_instance_uid
+    uid = reported.series_instance_uid
     here = images_in(folders.series(study.uid, uid))
-    memory = memory._replace(modality=told.modality)
-    wanted = is_wanted(told.modality, settings.modalities)
-    series = Series(told, True, wanted, here, memory, Count(None, len(here.names), False))
+    memory = memory._replace(modality=reported.modality)
+    wanted = is_wanted(reported.modality, settings.modalities)
+    series = Series(reported, True, wanted, here, memory, Count(None, len(here.names), False))
     return with_list(series, answer, study, settings, now)
 
 
@@ -197,7 +197,7 @@ def with_list(series: Series, answer: ImageAnswer | None, study: Study, settings
             asked = asking.after_asking(memory.list_asked, series.basis, now, changed=changed)
             memory = memory._replace(listing=listing, list_asked=asked)
             ended = study.procedure is Procedure.ENDED
-            since = series_rules.empty_since(listing, series.told, memory, now, ended=ended)
+            since = series_rules.empty_since(listing, series.reported, memory, now, ended=ended)
             memory = memory._replace(empty_since=since)
     return counted(replace(series, memory=memory, sop_instance_uids=uids), settings, now)
 
@@ -219,22 +219,22 @@ def counted(series: Series, settings: Settings, now: Moment) -> Series:
         listing = series_rules.stale(listing, len(names))
     asked = memory.list_asked.at if memory.list_asked is not None else None
     empty = series_rules.is_empty(memory.empty_since, asked, settings.quiet_seconds)
-    count = series_rules.count(series.told, names, listing, empty=empty)
-    solid = series_rules.solid_count(series.told, listing)
-    count, since = series_rules.with_vanished(count, solid, memory, now, told=True)
-    largest_told = max(filter(None, (solid, memory.largest_told)), default=None)
-    memory = memory._replace(listing=listing, shrunk_since=since, largest_told=largest_told)
+    count = series_rules.count(series.reported, names, listing, empty=empty)
+    solid = series_rules.solid_count(series.reported, listing)
+    count, since = series_rules.with_vanished(count, solid, memory, now, reported=True)
+    largest_reported = max(filter(None, (solid, memory.largest_reported)), default=None)
+    memory = memory._replace(listing=listing, shrunk_since=since, largest_reported=largest_reported)
     return replace(series, memory=memory, count=count)
 
 
 def _vanished(study: Study, uid: str, memory: SeriesMemory, folders: DataFolders, now: Moment) -> Series:
     here = images_in(folders.series(study.uid, uid))
     received = len(here.names)
-    expected = memory.largest_told or memory.expected
+    expected = memory.largest_reported or memory.expected
     count = Count(expected, received, complete=False)
-    count, since = series_rules.with_vanished(count, None, memory, now, told=False)
+    count, since = series_rules.with_vanished(count, None, memory, now, reported=False)
     memory = memory._replace(retrieved=False, error=None, shrunk_since=since)
-    return Series(Told(uid, modality=memory.modality), False, True, here, memory, count)
+    return Series(ReportedSeries(uid, modality=memory.modality), False, True, here, memory, count)
 
 
 def remembered(study: Study) -> StudyMemory:

@@ -45,12 +45,12 @@ def report_stuck(job: Job, findings: Findings, study: Study) -> None:
 
     A scanner that sends nothing at all is one fault, not one for each series (R29).
     """
-    if job.dry_run or findings.sick is not None:
+    if job.dry_run or findings.silence is not None:
         return
     for series in study.wanted:
         memory, count = series.memory, series.count
         is_stuck = memory.fruitless >= STUCK_ATTEMPTS or (job.by_hand and memory.retrieved)
-        if count.complete or not series.is_told or not is_stuck:
+        if count.complete or not series.is_reported or not is_stuck:
             continue
         attempt = memory.attempt
         error, refused = (attempt.error, attempt.refused) if attempt is not None else (None, ())

@@ -6,8 +6,8 @@ from scanner_mover.config import Settings
 from scanner_mover.moment import Moment
 from scanner_mover.rules import asking
 from scanner_mover.rules import closing as rules
+from scanner_mover.rules.outcomes import Procedure, WaitsFor
 from scanner_mover.rules.series import lists_nothing
-from scanner_mover.rules.words import Procedure, WaitsFor
 from scanner_mover.transfer.study import Study
 
 
@@ -57,7 +57,7 @@ def waits_for(study: Study, settings: Settings, due_in: float | None) -> WaitsFo
     return rules.waits_for(
         answered=study.answered,
         counts=[one.count for one in study.wanted],
-        wanted=sum(one.is_told for one in study.wanted),
+        wanted=sum(one.is_reported for one in study.wanted),
         state=state,
         quiet=quiet,
         due=due_in is not None and due_in <= 0,
@@ -66,7 +66,7 @@ def waits_for(study: Study, settings: Settings, due_in: float | None) -> WaitsFo
 
 def next_list_in(study: Study, now: Moment) -> float | None:
     """Seconds until the scanner is asked again for a list that was empty (R37, R44); None where none was."""
-    empty = [one for one in study.wanted if not one.count.complete and lists_nothing(one.told, one.memory.listing)]
+    empty = [one for one in study.wanted if not one.count.complete and lists_nothing(one.reported, one.memory.listing)]
     waits = (asking.due_in(one.memory.list_asked, one.basis, now, counted=False) for one in empty)
     return min(waits, default=None)
 

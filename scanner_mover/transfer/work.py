@@ -60,7 +60,7 @@ def work(frame: Frame, settings: Settings) -> Work:
                 requested=frozenset(request.study_instance_uid for request in requests),
             )
         else:
-            frame.state.requests, frame.state.scanner_down, frame.state.sick = {}, False, None
+            frame.state.requests, frame.state.scanner_down, frame.state.silence = {}, False, None
     report = PassReport(
         project=frame.project,
         started=clock.iso(frame.started),

@@ -86,7 +86,7 @@ def _five_requests(lab: Lab, healthy_alone: float) -> list[Row]:
     scanner = project.scanner
     names = ("healthy", "one image never comes", "class refused", "Success and nothing sent", "no MPPS file")
     studies = {name: study(lab.folder("studies"), 1, _IMAGES) for name in names}
-    sick = names[1:4]
+    silence = names[1:4]
     scripts: dict[str, Callable[[Study], Script]] = {
         "one image never comes": lambda one: Script(never_sends={one.paths[2].name}),
         "class refused": lambda one: Script(cannot_send={path.name for path in one.paths}),
@@ -102,13 +102,13 @@ def _five_requests(lab: Lab, healthy_alone: float) -> list[Row]:
     for name in ("healthy", "no MPPS file"):
         must(studies[name].uid in project.closed, f"{name} was never closed: {project.site.log()[-2000:]}")
         must(project.closed[studies[name].uid][1] == "finished-scans", f"{name} failed")
-    for name in sick:
+    for name in silence:
         must(project.closed.get(studies[name].uid, ("", ""))[1] == "failed-scans", f"{name} did not fail in a day")
     again = sum(number - 1 for number in scanner.sent.values())
     return [
         *(
             Row("day", f"C-MOVEs in a day, {name}", _one(project.moves_of(studies[name]), "C-MOVEs"), mark=_MOST_MOVES)
-            for name in sick
+            for name in silence
         ),
         *(
             Row("day", f"C-MOVEs in a day, {name}", _one(project.moves_of(studies[name]), "C-MOVEs"), mark=1)

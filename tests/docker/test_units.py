@@ -77,9 +77,9 @@ def test_the_service_of_a_project_is_that_of_the_main_site_with_its_name() -> No
 
 def test_somebody_hears_when_a_daemon_fails_and_not_of_each_pass() -> None:
     failing = {name: unit(name).get("OnFailure") for name in SERVICES}
-    told = ["scanner-mover-failed@%n.service"]
+    reported = ["scanner-mover-failed@%n.service"]
     assert failing == {
-        "scanner-mover.service": told, "scanner-mover@.service": told, "scanner-mover-pass.service": None
+        "scanner-mover.service": reported, "scanner-mover@.service": reported, "scanner-mover-pass.service": None
     }  # fmt: skip
 
 

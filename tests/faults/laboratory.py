@@ -120,15 +120,15 @@ class Laboratory:
         # The youngest: a pass comes to it after the sick ones.
         self.scenario.request(healthy)
         for faults in steps:
-            sick = [self._fall_ill(fault, healthy, place, sizes) for fault in faults]
+            silence = [self._fall_ill(fault, healthy, place, sizes) for fault in faults]
             entries = [Entry(self._request, fault.name) for fault in faults]
             self.scenario.entries = entries
             with short_limits(self.scenario.site, when=any(fault.silent for fault in faults)):
                 for _ in range(passes):
-                    self._a_pass(list(zip(sick, faults, entries, strict=True)))
+                    self._a_pass(list(zip(silence, faults, entries, strict=True)))
                     if not any(fault.alone for fault in faults):
                         assert self.scenario.where(healthy) == "finished-scans", "a healthy study had to wait"
-            self._ill += zip(sick, entries, strict=True)
+            self._ill += zip(silence, entries, strict=True)
             self._scanner.scripts.clear()
             self._scanner.script = Script()
         self._recover(healthy)
@@ -145,25 +145,25 @@ class Laboratory:
         return Sick(study, self._scanner, healthy, place, self.scenario.folder / "sent", self._numbers)
 
     def _a_pass(self, ill: Sequence[tuple[Sick, Fault, Entry]]) -> None:
-        for sick, fault, _ in ill:
-            sick.script = self._scanner.scripts[sick.study.uid] = Script()
-            if self.scenario.where(sick.study) == "active-scans":
-                fault.begin(sick)
-        if any(sick.passes for sick, _, _ in ill):
+        for silence, fault, _ in ill:
+            silence.script = self._scanner.scripts[silence.study.uid] = Script()
+            if self.scenario.where(silence.study) == "active-scans":
+                fault.begin(silence)
+        if any(silence.passes for silence, _, _ in ill):
             # Otherwise the scanner would not be asked, and the fault not be met.
             self.scenario.every_pause_is_over()
         said = len(self.scenario.site.messages())
         there = [one for one in ill if self.scenario.where(one[0].study) == "active-scans"]
-        allowed = {sick.study.uid: self._allowed(sick, fault) for sick, fault, _ in there}
+        allowed = {silence.study.uid: self._allowed(silence, fault) for silence, fault, _ in there}
         done = self.scenario.site.move("--json")
         report = json.loads(done.stdout) if done.stdout else {"studies": []}
         found, errors = outcomes(report), {study["study"]: study["error"] or "" for study in report["studies"]}
         messages = self.scenario.site.messages()[said:]
         wrong = []
-        for sick, fault, entry in there:
-            uid, n = sick.study.uid, sick.images
+        for silence, fault, entry in there:
+            uid, n = silence.study.uid, silence.images
             # Of a study that has seen the fault before, less may be asked for, and end in other words.
-            met = found.get(uid) in fault.outcomes and not sick.passes
+            met = found.get(uid) in fault.outcomes and not silence.passes
             all_causes = (fault.cause,) if isinstance(fault.cause, str) else fault.cause
             causes = [cause.format(n=n, more=n + 1, less=n - 1) for cause in all_causes] if met else [""]
             # The log tells a cause when it is new, the report and `status` as long as it is there.
@@ -173,15 +173,15 @@ class Laboratory:
                 entry.broke()
         assert not wrong, (wrong, done.stderr)
         self.scenario.check(done, exit_status=5 if "error" in found.values() else 0)
-        for sick, _, _ in ill:
-            sick.passes += 1
+        for silence, _, _ in ill:
+            silence.passes += 1
 
-    def _allowed(self, sick: Sick, fault: Fault) -> set[str]:
+    def _allowed(self, silence: Sick, fault: Fault) -> set[str]:
         """What a pass may make of the study."""
         # Of a study of which some images are here only the others are sent: the fault may not be met.
-        finished = {"finished"} if self._here(sick.study) else set()
+        finished = {"finished"} if self._here(silence.study) else set()
         # A study that has seen the fault before may be told as stuck, or be asked for in another way (R30, R31).
-        again = {"waiting", "error"} if sick.passes else set()
+        again = {"waiting", "error"} if silence.passes else set()
         return {*fault.outcomes, *finished, *again}
 
     def _here(self, study: Study) -> bool:
@@ -190,14 +190,14 @@ class Laboratory:
     def _recover(self, healthy: Study) -> None:
         """Without help: everything is finished when the faults are gone."""
         self.scenario.entries = [entry for _, entry in self._ill]
-        studies = [healthy, *(sick.study for sick, _ in self._ill)]
+        studies = [healthy, *(silence.study for silence, _ in self._ill)]
         for _ in range(_PASSES_TO_FINISH):
             if any(self.scenario.where(study) == "active-scans" for study in studies):
                 self.scenario.every_pause_is_over()
                 self.scenario.a_pass()
-        for sick, entry in self._ill:
-            assert self.scenario.where(sick.study) == "finished-scans", _about(
-                self.scenario.site.messages(), sick.study.uid
+        for silence, entry in self._ill:
+            assert self.scenario.where(silence.study) == "finished-scans", _about(
+                self.scenario.site.messages(), silence.study.uid
             )
             entry.held()
         assert self.scenario.where(healthy) == "finished-scans"

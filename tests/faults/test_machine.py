@@ -540,10 +540,10 @@ def test_a_fault_before_the_pass(lab: Lab, before: str, full: bool) -> None:
     row = BEFORE.get(before) or TOOL_FAULTS[before]
     lab.scenario.have(lab.study.paths[:2])
     with row.fault(lab), short_limits(lab.site, when=before in ENDED_BY_A_LIMIT):
-        told = [checked(lab, lab.site.move(seconds=600 if full else 300), row) for _ in range(3 if full else 1)]
+        reported = [checked(lab, lab.site.move(seconds=600 if full else 300), row) for _ in range(3 if full else 1)]
         # Whoever has no log to look at is told once.
-        assert told[0].returncode in (0, 1) or told[0].stderr
-        assert row.says in told[0].stderr + log_of(lab.site)
+        assert reported[0].returncode in (0, 1) or reported[0].stderr
+        assert row.says in reported[0].stderr + log_of(lab.site)
     assert_all_finish(lab)
 
 

@@ -132,11 +132,11 @@ def test_a_changed_configuration_counts_from_the_next_pass_and_a_broken_one_ends
             wait_until(lambda: second.asked)
             wait_until(lambda: last_status(site) == 0)
             assert ended(process, signal.SIGTERM) == 0
-            told = process.stderr.read()
-    assert "is not JSON" in told
-    assert "Traceback" not in told
+            reported = process.stderr.read()
+    assert "is not JSON" in reported
+    assert "Traceback" not in reported
     # A change is told once, not each pass.
-    assert len(told.splitlines()) <= 6, told
+    assert len(reported.splitlines()) <= 6, reported
 
 
 def test_crons_pass_that_holds_the_lock_in_between_does_no_harm(tmp_path):
@@ -537,11 +537,11 @@ def test_an_error_of_ours_in_a_pass_ends_no_daemon(tmp_path):
     try:
         wait_until(lambda: passes(site) >= 4, 240)
         assert ended(process, signal.SIGTERM) == 0
-        told = process.stderr.read()
+        reported = process.stderr.read()
     finally:
         process.kill()
         process.communicate()
-    assert told.count("\n") == 1 and "an error of scanner-mover itself (KeyError)" in told
+    assert reported.count("\n") == 1 and "an error of scanner-mover itself (KeyError)" in reported
     assert site.log().count("Traceback (most recent call last)") == 1
 
 

@@ -92,10 +92,10 @@ def test_a_pass_that_hangs_is_said_once_and_by_status(tmp_path):
     with held_by_flock(site.lock_file):
         assert site.mover("status", "--max-age", "60").returncode == 0
         os.utime(log, (time.time() - 4000,) * 2)
-        told = [site.mover(program="moveFromScanner.sh") for _ in range(2)]
-        assert [done.returncode for done in told] == [1, 1]
-        assert "has logged nothing for 1 h 6 min: does it hang?" in told[0].stderr
-        assert told[1].stderr == ""
+        reported = [site.mover(program="moveFromScanner.sh") for _ in range(2)]
+        assert [done.returncode for done in reported] == [1, 1]
+        assert "has logged nothing for 1 h 6 min: does it hang?" in reported[0].stderr
+        assert reported[1].stderr == ""
         health = site.mover("status", "--max-age", "60")
         assert health.returncode == 1 and "does it hang?" in health.stderr
         assert "does it hang?" in site.mover("status").stdout

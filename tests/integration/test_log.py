@@ -73,6 +73,6 @@ def test_a_pass_whose_log_is_full_is_made_to_its_end_and_exits_4(tmp_path):
     log.symlink_to("/dev/full")
     done = site.move()
     assert done.returncode == 4
-    told = [line for line in done.stderr.splitlines() if "the log" in line]
-    assert told == [f"scanner-mover: the log {log} cannot be written: No space left on device"]
+    reported = [line for line in done.stderr.splitlines() if "the log" in line]
+    assert reported == [f"scanner-mover: the log {log} cannot be written: No space left on device"]
     assert site.state()["requests"][STUDY]["outcome"] == "error", "the scanner, which is off, was asked"

@@ -186,9 +186,9 @@ def test_json_of_a_pass_without_a_scanner(scenario: Scenario) -> None:
     study = scenario.acquire(1)
     scenario.scanner.stop()
     report = scenario.report(exit_status=5)
-    told = report["studies"][0]
-    assert (told["study"], told["outcome"], told["series"]) == (study.uid, "error", [])
-    assert told["error"]
+    reported = report["studies"][0]
+    assert (reported["study"], reported["outcome"], reported["series"]) == (study.uid, "error", [])
+    assert reported["error"]
 
 
 def test_r7_switched_off_nothing_is_done(scenario: Scenario) -> None:

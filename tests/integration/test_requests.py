@@ -53,8 +53,8 @@ def test_R10_one_that_got_another_wrong_name_is_logged_too(tmp_path):
     assert site.move().returncode == 0
     stray.rename(stray.with_name(f"{STUDY}.doc"))
     assert site.move().returncode == 0
-    told = [line.split(" is left alone")[0].rpartition("/")[2] for line in left_alone(site)]
-    assert told == [f"{STUDY}.txt", f"{STUDY}.doc"]
+    reported = [line.split(" is left alone")[0].rpartition("/")[2] for line in left_alone(site)]
+    assert reported == [f"{STUDY}.txt", f"{STUDY}.doc"]
 
 
 def test_R10_no_name_reaches_a_shell_or_the_scanner(tmp_path):

@@ -22,7 +22,7 @@ WRONG: list[dict[str, Any]] = [
         "faults": [5, {"text": 5}],
         "scanner_down": "yes",
     },
-    {"failed_pulls": "many", "images_received": [], "moves_sent": 1e300, "project": 5, "sick": [], "events": [5]},
+    {"failed_pulls": "many", "images_received": [], "moves_sent": 1e300, "project": 5, "silence": [], "events": [5]},
 ]
 
 

@@ -257,15 +257,15 @@ def test_switched_off_is_said(tmp_path, content, on):
 
 def test_there_is_no_patient_anywhere(worked):
     site, _, _ = worked
-    told = site.state_file.read_text() + site.log()
+    reported = site.state_file.read_text() + site.log()
     for form in FORMS:
         done = site.mover("status", *form)
         assert done.returncode == 0
-        told += done.stdout + done.stderr
-    told = told.lower()
+        reported += done.stdout + done.stderr
+    reported = reported.lower()
     assert PATIENT_NAME == "Test^Phantom"
     for part in (PATIENT_ID, "phantom"):
-        assert part.lower() not in told
+        assert part.lower() not in reported
 
 
 def test_a_site_of_its_own_has_a_status_of_its_own(tmp_path):

@@ -69,10 +69,10 @@ def test_it_is_looked_at_now_and_then_only(monkeypatch):
 
 
 def test_a_limit_of_the_caller_counts_at_once(monkeypatch):
-    told: list[str] = []
-    clock = Clock(monkeypatch, Limits(stall_seconds=100, over_limit=lambda: told[0] if told else None))
+    reported: list[str] = []
+    clock = Clock(monkeypatch, Limits(stall_seconds=100, over_limit=lambda: reported[0] if reported else None))
     assert clock.after(0.01) is None
-    told.append("ended: too much")
+    reported.append("ended: too much")
     assert clock.after(0.01) == Ending(Why.LIMIT, "ended: too much")
 
 

@@ -47,7 +47,7 @@ def fake(tmp_path, monkeypatch):
     return fake
 
 
-def told(tools: Toolbox, *arguments: str, name: str = "findscu", folder: str | None = None) -> dict[str, Any]:
+def reported(tools: Toolbox, *arguments: str, name: str = "findscu", folder: str | None = None) -> dict[str, Any]:
     run = tools.run(name, arguments, folder=folder, stall_seconds=20)
     assert (run.exit_status, run.err, run.ended) == (0, [], None)
     value = json.loads("".join(run.out))
@@ -62,13 +62,13 @@ def told(tools: Toolbox, *arguments: str, name: str = "findscu", folder: str | N
 def test_every_tool_gets_TCP_NODELAY_and_the_C_locale(fake, monkeypatch, name):
     monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
     monkeypatch.delenv("TCP_NODELAY", raising=False)
-    environment = told(fake(TELLS_ITS_STATE, name), name=name)["environment"]
+    environment = reported(fake(TELLS_ITS_STATE, name), name=name)["environment"]
     assert (environment["TCP_NODELAY"], environment["LC_ALL"]) == ("1", "C")
 
 
 def test_the_rest_of_the_environment_is_ours(fake, monkeypatch):
     monkeypatch.setenv("http_proxy", "kept")
-    assert told(fake(TELLS_ITS_STATE))["environment"]["http_proxy"] == "kept"
+    assert reported(fake(TELLS_ITS_STATE))["environment"]["http_proxy"] == "kept"
     assert "TCP_NODELAY" not in os.environ or os.environ["TCP_NODELAY"] != "1", "ours is not changed"
 
 
@@ -97,12 +97,12 @@ def test_R8_of_DCMDICTPATH_what_does_not_exist_is_dropped(fake, monkeypatch, tmp
     monkeypatch.delenv("DCMDICTPATH", raising=False)
     if given_path is not None:
         monkeypatch.setenv("DCMDICTPATH", filled(given_path))
-    environment = told(fake(TELLS_ITS_STATE))["environment"]
+    environment = reported(fake(TELLS_ITS_STATE))["environment"]
     assert environment.get("DCMDICTPATH") == (filled(kept) if kept else None)
 
 
 def test_it_has_a_process_group_of_its_own_and_no_terminal(fake):
-    state = told(fake(TELLS_ITS_STATE))
+    state = reported(fake(TELLS_ITS_STATE))
     assert state["group"] == state["process"] != os.getpgid(0)
     assert state["terminals"] == []
 
@@ -114,7 +114,7 @@ def test_R9_it_inherits_no_descriptor_and_so_no_lock(fake, tmp_path):
     lock.folder(str(tmp_path / "folder"))
     with (tmp_path / "open").open("w") as file:
         os.set_inheritable(file.fileno(), True)
-        descriptors = told(fake(TELLS_ITS_STATE))["open"]
+        descriptors = reported(fake(TELLS_ITS_STATE))["open"]
     lock.release()
     assert [name for name in descriptors if name.startswith(str(tmp_path))] == []
     assert os.devnull in descriptors
@@ -122,12 +122,12 @@ def test_R9_it_inherits_no_descriptor_and_so_no_lock(fake, tmp_path):
 
 def test_it_runs_in_the_folder_that_it_is_told_to(fake, tmp_path):
     (tmp_path / "folder").mkdir()
-    assert told(fake(TELLS_ITS_STATE), folder=str(tmp_path / "folder"))["folder"] == str(tmp_path / "folder")
+    assert reported(fake(TELLS_ITS_STATE), folder=str(tmp_path / "folder"))["folder"] == str(tmp_path / "folder")
 
 
 def test_R10_an_argument_arrives_as_it_is(fake, tmp_path):
     arguments = ["-v", "$(touch pwned)", "`id`", "a b", "a'b\"c", "a\nb", "*", "", "é", "; touch pwned"]
-    assert told(fake(TELLS_ITS_STATE), *arguments, folder=str(tmp_path))["arguments"] == arguments
+    assert reported(fake(TELLS_ITS_STATE), *arguments, folder=str(tmp_path))["arguments"] == arguments
     assert not (tmp_path / "pwned").exists()
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from scanner_mover.rules.words import WaitsFor
+from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.site.state import State
 from scanner_mover.transfer.overview import Closed, FailedRequest, Overview, RequestStatus, Waiting
 from scanner_mover.transfer.report import SeriesReport, StudyReport

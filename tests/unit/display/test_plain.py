@@ -6,7 +6,7 @@ import pytest
 
 from scanner_mover import clock
 from scanner_mover.display.plain import age_in_words, table, waits_for, when
-from scanner_mover.rules.words import WaitsFor
+from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.transfer.overview import Waiting
 from tests.unit.display.overviews import EVERYTHING, NOW, overview
 

@@ -19,8 +19,8 @@ from scanner_mover.rules.closing import (
     unchanged_since,
     waits_for,
 )
+from scanner_mover.rules.outcomes import Procedure, WaitsFor
 from scanner_mover.rules.series import Count
-from scanner_mover.rules.words import Procedure, WaitsFor
 
 BOOT, OTHER_BOOT = "one boot", "another boot"
 NOW = Moment(BOOT, 1000)
@@ -140,7 +140,7 @@ def test_R14_R22_what_may_finish_has_a_series_and_each_is_here(answered, counts,
 
 # R22 (a)
 
-TOLD = fingerprint([("1.1", 3, ""), ("1.2", None, "")])
+REPORTED = fingerprint([("1.1", 3, ""), ("1.2", None, "")])
 
 
 @pytest.mark.parametrize(
@@ -155,27 +155,27 @@ TOLD = fingerprint([("1.1", 3, ""), ("1.2", None, "")])
     ],
 )
 def test_R22_a_series_a_count_or_a_list_that_changed_starts_the_wait_anew(other):
-    assert unchanged_since(fingerprint(other), TOLD, ago(70), NOW) == NOW
+    assert unchanged_since(fingerprint(other), REPORTED, ago(70), NOW) == NOW
 
 
 def test_R22_the_order_of_the_answers_is_no_change():
-    assert fingerprint([("1.2", None, ""), ("1.1", 3, "")]) == TOLD
+    assert fingerprint([("1.2", None, ""), ("1.1", 3, "")]) == REPORTED
 
 
 @pytest.mark.parametrize(
-    ("earlier_told", "earlier", "since"),
+    ("earlier_reported", "earlier", "since"),
     [
-        (TOLD, ago(70), ago(70)),
-        (TOLD, ago(0), ago(0)),
+        (REPORTED, ago(70), ago(70)),
+        (REPORTED, ago(0), ago(0)),
         (None, None, NOW),
-        (TOLD, None, NOW),
+        (REPORTED, None, NOW),
         (None, ago(70), NOW),
-        (TOLD, ago(70, OTHER_BOOT), NOW),
-        (TOLD, ago(-5), NOW),
+        (REPORTED, ago(70, OTHER_BOOT), NOW),
+        (REPORTED, ago(-5), NOW),
     ],
 )
-def test_R22_unchanged_counts_from_when_it_was_first_told(earlier_told, earlier, since):
-    assert unchanged_since(TOLD, earlier_told, earlier, NOW) == since
+def test_R22_unchanged_counts_from_when_it_was_first_told(earlier_reported, earlier, since):
+    assert unchanged_since(REPORTED, earlier_reported, earlier, NOW) == since
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_R32_how_long_a_study_without_an_MPPS_file_must_stay_the_same(option, ex
 
 
 @pytest.mark.parametrize(
-    ("series_told", "images_told", "series", "images", "more"),
+    ("series_reported", "images_reported", "series", "images", "more"),
     [
         (None, None, 2, [5, 5], False),
         (2, 10, 2, [5, 5], False),
@@ -235,8 +235,10 @@ def test_R32_how_long_a_study_without_an_MPPS_file_must_stay_the_same(option, ex
         (None, 20, 0, [], True),
     ],
 )
-def test_R35_a_study_that_tells_more_than_its_series_is_not_closed(series_told, images_told, series, images, more):
-    assert study_tells_more(series_told, images_told, series, images) is more
+def test_R35_a_study_that_tells_more_than_its_series_is_not_closed(
+    series_reported, images_reported, series, images, more
+):
+    assert study_tells_more(series_reported, images_reported, series, images) is more
 
 
 # R24

@@ -3,10 +3,10 @@
 import pytest
 
 from scanner_mover.moment import Moment
+from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.rules.records import Attempt, Listing, SeriesMemory
 from scanner_mover.rules.reporting import Stuck, Waiting, failed_reason, stuck_text, waiting
 from scanner_mover.rules.series import Count
-from scanner_mover.rules.words import WaitsFor
 
 SUCCEEDED = Attempt(Moment("boot", 5), True, False, 0, "")
 FAILED = SUCCEEDED._replace(succeeded=False, error="Warning: 0xB000")

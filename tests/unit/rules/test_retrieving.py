@@ -5,7 +5,7 @@ import pytest
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
 from scanner_mover.rules import asking
-from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory, Sickness
+from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory, Silence
 from scanner_mover.rules.retrieving import (
     How,
     NotNow,
@@ -21,8 +21,8 @@ from scanner_mover.rules.retrieving import (
     limits_after,
     needs_list,
     pause_seconds,
-    sick_pause,
-    sickness,
+    silence_after,
+    silence_pause,
     why_not_now,
 )
 
@@ -176,34 +176,36 @@ def fruitless(at: Moment, *, largest: int = 0, number: int = 1) -> SeriesMemory:
 
 def test_R29_three_series_in_a_row_that_brought_nothing_make_the_scanner_sick():
     three = [fruitless(ago(300)), fruitless(ago(200)), fruitless(ago(100))]
-    sick = sickness(None, three, BOOT)
-    assert sick == Sickness(2, ago(100))
-    assert sickness(None, three[:2], BOOT) is None
-    assert sickness(None, [*three[:2], fruitless(ago(100), largest=3)], BOOT) is None, "one of them has images"
+    found = silence_after(None, three, BOOT)
+    assert found == Silence(2, ago(100))
+    assert silence_after(None, three[:2], BOOT) is None
+    assert silence_after(None, [*three[:2], fruitless(ago(100), largest=3)], BOOT) is None, "one of them has images"
     open_ones = [one._replace(attempt=Attempt(ago(10), True, False, 0, "6:"), fruitless=0) for one in three]
-    assert sickness(None, open_ones, BOOT) is None, "their images may still be on their way"
+    assert silence_after(None, open_ones, BOOT) is None, "their images may still be on their way"
     healthy = SeriesMemory(attempt=Attempt(ago(50), True, False, 0, "6:", judged=True), largest=6)
-    assert sickness(sick, [*three, healthy], BOOT) is None, "the last one brought images"
+    assert silence_after(found, [*three, healthy], BOOT) is None, "the last one brought images"
 
 
 def test_R29_attempts_before_the_machine_was_started_anew_are_earlier_ones():
     """However long it ran before: the clock begins at 0 with each start."""
     old = [fruitless(Moment(OTHER_BOOT, NOW.seconds + number)) for number in (1e6, 2e6, 3e6)]
-    sick = Sickness(5, ago(10))
-    assert sickness(sick, [*old, fruitless(ago(10))], BOOT) == sick, "so its pause holds"
+    silence = Silence(5, ago(10))
+    assert silence_after(silence, [*old, fruitless(ago(10))], BOOT) == silence, "so its pause holds"
     healthy = SeriesMemory(attempt=Attempt(ago(5), True, False, 0, "6:", judged=True), largest=6)
-    assert sickness(sick, [*old, healthy], BOOT) is None
+    assert silence_after(silence, [*old, healthy], BOOT) is None
 
 
 def test_R29_a_sick_scanner_gets_one_attempt_for_each_pause():
-    sick = Sickness(2, ago(100))
-    assert sick_pause(None, NOW, PAUSES) == 0
-    assert sick_pause(sick, NOW, PAUSES) == 20
+    silence = Silence(2, ago(100))
+    assert silence_pause(None, NOW, PAUSES) == 0
+    assert silence_pause(silence, NOW, PAUSES) == 20
     three = [fruitless(ago(300)), fruitless(ago(200)), fruitless(ago(100))]
-    assert sickness(sick, three, BOOT) == sick, "no attempt since then"
-    assert sickness(sick, [*three, fruitless(ago(1))], BOOT) == Sickness(3, ago(1))
-    assert sickness(Sickness(3, ago(1)), three, BOOT) == Sickness(3, ago(1)), "the last attempt is not judged yet"
-    assert sickness(sick, three[:1], BOOT) == sickness(sick, [], BOOT) == sick, "requests that are gone are no recovery"
+    assert silence_after(silence, three, BOOT) == silence, "no attempt since then"
+    assert silence_after(silence, [*three, fruitless(ago(1))], BOOT) == Silence(3, ago(1))
+    assert silence_after(Silence(3, ago(1)), three, BOOT) == Silence(3, ago(1)), "the last attempt is not judged yet"
+    assert silence_after(silence, three[:1], BOOT) == silence_after(silence, [], BOOT) == silence, (
+        "requests that are gone are no recovery"
+    )
 
 
 # R30

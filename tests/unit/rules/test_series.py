@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.moment import Moment
 from scanner_mover.rules.modalities import is_wanted
-from scanner_mover.rules.records import Listing, SeriesMemory, Told
+from scanner_mover.rules.records import Listing, ReportedSeries, SeriesMemory
 from scanner_mover.rules.series import (
     Count,
     are_named_by_uid,
@@ -80,7 +80,7 @@ def test_R13_a_number_of_images_is_a_positive_one(text):
     ("in_series", "in_acquisition", "expected"), [(3, 4, 3), (3, None, 3), (None, 4, 4), (None, None, None)]
 )
 def test_R13_expected_is_the_first_number_of_two(in_series, in_acquisition, expected):
-    assert count(Told("1.1", in_series, in_acquisition), set(), None).expected == expected
+    assert count(ReportedSeries("1.1", in_series, in_acquisition), set(), None).expected == expected
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_R13_expected_is_the_first_number_of_two(in_series, in_acquisition, expe
     [(3, 0, False), (3, 2, False), (3, 3, True), (3, 4, True), (None, 0, False), (None, 6, False)],
 )
 def test_R13_complete_is_at_least_as_many_as_expected(expected, here, complete):
-    assert count(Told("1.1", expected), set(UIDS[:here]), None).complete is complete
+    assert count(ReportedSeries("1.1", expected), set(UIDS[:here]), None).complete is complete
 
 
 def test_R13_without_a_number_the_list_counts():
     names = set(UIDS[:5])
-    counted = count(Told("1.1"), names, listed(names))
+    counted = count(ReportedSeries("1.1"), names, listed(names))
     assert counted == Count(6, 5, complete=False, missing=1)
 
 
@@ -132,19 +132,19 @@ def test_R22_missing_is_what_the_scanner_lists_and_no_file_is_named(uids, names,
 
 def test_R22_enough_images_do_not_make_up_for_one_that_is_missing():
     names = {*UIDS[:5], "1.9.1", "1.9.2"}
-    assert not count(Told("1.1", 6), names, listed(names)).complete
+    assert not count(ReportedSeries("1.1", 6), names, listed(names)).complete
 
 
 def test_R22_a_refused_list_leaves_the_decision_to_the_count():
     refused = listed([], uids=[], failure=Failure(Kind.REFUSED, "Failed: UnableToProcess"))
     assert refused is not None and refused.refused
-    assert count(Told("1.1", 6), set(UIDS), refused).complete
-    assert not count(Told("1.1", 6), {*UIDS[:5], "notes.txt"}, refused).complete, "a stray file is no image"
+    assert count(ReportedSeries("1.1", 6), set(UIDS), refused).complete
+    assert not count(ReportedSeries("1.1", 6), {*UIDS[:5], "notes.txt"}, refused).complete, "a stray file is no image"
 
 
 def test_R22_files_that_are_not_named_by_UIDs_are_counted():
     names = {f"IM{number}" for number in range(6)}
-    assert count(Told("1.1", 6), names, listed(names)).complete
+    assert count(ReportedSeries("1.1", 6), names, listed(names)).complete
 
 
 # R33
@@ -164,15 +164,15 @@ def test_R22_files_that_are_not_named_by_UIDs_are_counted():
     ],
 )
 def test_R33_a_list_beats_a_planned_number(number, planned, uids, answers, here, complete, expected):
-    counted = count(Told("1.1", number, planned), set(here), listed(set(here), uids, answers))
+    counted = count(ReportedSeries("1.1", number, planned), set(here), listed(set(here), uids, answers))
     assert (counted.complete, counted.expected) == (complete, expected)
 
 
 def test_R33_a_list_decides_only_without_the_number_of_the_series():
     found = listed([])
-    assert list_decides(Told("1.1", None, 10150), found)
-    assert not list_decides(Told("1.1", 6), found)
-    assert not list_decides(Told("1.1"), None)
+    assert list_decides(ReportedSeries("1.1", None, 10150), found)
+    assert not list_decides(ReportedSeries("1.1", 6), found)
+    assert not list_decides(ReportedSeries("1.1"), None)
 
 
 # R34
@@ -185,8 +185,8 @@ def test_R34_a_list_that_is_cut_short_three_times_in_a_row_counts_as_a_refusal(k
     for times in (1, 2, 3):
         known = listed(names, UIDS[:4], failure=failure, earlier=known)
         assert known is not None and known.cut_in_a_row == times
-    assert count(Told("1.1", 6), names, known).complete
-    assert not count(Told("1.1", 6), set(UIDS[1:]) | {"1.9"}, known._replace(missing=1)).complete, (
+    assert count(ReportedSeries("1.1", 6), names, known).complete
+    assert not count(ReportedSeries("1.1", 6), set(UIDS[1:]) | {"1.9"}, known._replace(missing=1)).complete, (
         "one listed is missing"
     )
     again = listed(names, UIDS, earlier=known)
@@ -204,14 +204,14 @@ def test_R33_a_list_of_before_is_no_proof_after_images_arrived():
     known = listed(set(UIDS[:2]))
     assert known is not None and known.missing == 4
     assert stale(known, 5).missing == 1
-    assert count(Told("1.1", 6), set(UIDS), stale(known, 6)).complete
+    assert count(ReportedSeries("1.1", 6), set(UIDS), stale(known, 6)).complete
 
 
 # R36
 
 
 @pytest.mark.parametrize(
-    ("told", "solid", "here", "since", "expected"),
+    ("reported", "solid", "here", "since", "expected"),
     [
         (True, 6, 2, None, Count(6, 2, False)),
         (True, 4, 2, None, Count(6, 2, False)),
@@ -224,17 +224,17 @@ def test_R33_a_list_of_before_is_no_proof_after_images_arrived():
         (False, None, 6, None, Count(6, 6, True)),
     ],
 )
-def test_R36_what_vanished_at_the_scanner_is_waited_for_during_an_hour(told, solid, here, since, expected):
-    counted = count(Told("1.1", solid), set(UIDS[:here]), None)
-    memory = SeriesMemory(expected=6, largest_told=6, shrunk_since=since)
-    found, now_since = with_vanished(counted, solid, memory, NOW, told=told)
+def test_R36_what_vanished_at_the_scanner_is_waited_for_during_an_hour(reported, solid, here, since, expected):
+    counted = count(ReportedSeries("1.1", solid), set(UIDS[:here]), None)
+    memory = SeriesMemory(expected=6, largest_reported=6, shrunk_since=since)
+    found, now_since = with_vanished(counted, solid, memory, NOW, reported=reported)
     assert found == expected
     assert now_since == (None if solid == 6 else since or NOW)
 
 
 def test_R36_a_planned_number_that_falls_is_no_loss():
-    counted = count(Told("1.1", None, 4), set(UIDS[:4]), None)
-    found, since = with_vanished(counted, None, SeriesMemory(largest_told=None, expected=10), NOW, told=True)
+    counted = count(ReportedSeries("1.1", None, 4), set(UIDS[:4]), None)
+    found, since = with_vanished(counted, None, SeriesMemory(largest_reported=None, expected=10), NOW, reported=True)
     assert (found, since) == (counted, None)
 
 
@@ -242,29 +242,29 @@ def test_R36_a_planned_number_that_falls_is_no_loss():
 
 
 def test_R37_a_series_without_an_image_is_complete_after_two_empty_lists():
-    told, empty = Told("1.1"), listed([], uids=[])
+    reported, empty = ReportedSeries("1.1"), listed([], uids=[])
     assert empty is not None
-    assert empty_since(empty, told, SeriesMemory(), NOW, ended=False) is None
-    since = empty_since(empty, told, SeriesMemory(), ago(60), ended=True)
+    assert empty_since(empty, reported, SeriesMemory(), NOW, ended=False) is None
+    since = empty_since(empty, reported, SeriesMemory(), ago(60), ended=True)
     assert since == ago(60)
     assert not is_empty(since, ago(60), 60)
     assert not is_empty(since, ago(1), 60)
     assert is_empty(since, NOW, 60)
-    assert count(told, set(), empty, empty=True).complete
-    assert not count(told, set(), empty, empty=False).complete
+    assert count(reported, set(), empty, empty=True).complete
+    assert not count(reported, set(), empty, empty=False).complete
 
 
 @pytest.mark.parametrize(
-    ("told", "known"),
+    ("reported", "known"),
     [
-        (Told("1.1", 6), listed([], uids=[])),
-        (Told("1.1"), listed([])),
-        (Told("1.1"), None),
-        (Told("1.1"), listed([], uids=[], failure=Failure(Kind.REFUSED, "no"))),
+        (ReportedSeries("1.1", 6), listed([], uids=[])),
+        (ReportedSeries("1.1"), listed([])),
+        (ReportedSeries("1.1"), None),
+        (ReportedSeries("1.1"), listed([], uids=[], failure=Failure(Kind.REFUSED, "no"))),
     ],
 )
-def test_R37_only_an_empty_list_without_a_count_is_no_image(told, known):
-    assert empty_since(known, told, SeriesMemory(empty_since=ago(600)), NOW, ended=True) is None
+def test_R37_only_an_empty_list_without_a_count_is_no_image(reported, known):
+    assert empty_since(known, reported, SeriesMemory(empty_since=ago(600)), NOW, ended=True) is None
 
 
 # R40

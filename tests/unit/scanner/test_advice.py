@@ -37,19 +37,19 @@ def test_each_kind_has_a_line_of_its_own():
     ],
 )
 def test_a_rejected_association_names_the_title_that_DCMTK_names(title, named, other):
-    told = line(Kind.REJECTED, Detail(title=title))
-    assert named in told and other not in told
+    reported = line(Kind.REJECTED, Detail(title=title))
+    assert named in reported and other not in reported
 
 
 def test_a_rejected_association_without_a_reason_names_both_titles():
-    told = line(Kind.REJECTED)
-    assert "CONSOLE (SCANNERAETITLE)" in told and "MOVER (DICOMAETITLE)" in told
+    reported = line(Kind.REJECTED)
+    assert "CONSOLE (SCANNERAETITLE)" in reported and "MOVER (DICOMAETITLE)" in reported
 
 
 def test_a_C_FIND_that_is_out_of_resources_is_no_receiving_port_problem():
     for level in Level:
-        told = line(Kind.OUT_OF_RESOURCES, Detail(Service.FIND, level))
-        assert "port" not in told.partition("its words")[2] and "number of answers" in told
+        reported = line(Kind.OUT_OF_RESOURCES, Detail(Service.FIND, level))
+        assert "port" not in reported.partition("its words")[2] and "number of answers" in reported
     assert "does not list the images" in line(Kind.OUT_OF_RESOURCES, Detail(Service.FIND, Level.IMAGE))
 
 

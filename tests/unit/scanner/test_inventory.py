@@ -18,7 +18,7 @@ from scanner_mover.dicom import (
     STUDY_INSTANCE_UID,
 )
 from scanner_mover.failures import Failure, Kind
-from scanner_mover.rules.records import Told
+from scanner_mover.rules.records import ReportedSeries
 from scanner_mover.scanner import inventory
 from scanner_mover.scanner.inventory import SeriesAnswer, StudyAnswer, image_answer, series_answer, study_answer
 
@@ -51,46 +51,46 @@ def found(*answers: Dump, failure: Failure | None = None) -> Found:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "reported"),
     [
-        ({}, Told(SERIES)),
-        ({"number": "6"}, Told(SERIES, 6)),
-        ({"number": "6", "planned": "10150"}, Told(SERIES, 6, 10150)),
-        ({"planned": "7", "modality": "MR"}, Told(SERIES, None, 7, "MR")),
-        ({"number": "0"}, Told(SERIES)),
-        ({"number": "-3"}, Told(SERIES)),
-        ({"number": "six"}, Told(SERIES)),
-        ({"number": ""}, Told(SERIES)),
-        ({"number": "6 "}, Told(SERIES, 6)),
-        ({"number": "6\\7"}, Told(SERIES)),
-        ({"study": None}, Told(SERIES)),
+        ({}, ReportedSeries(SERIES)),
+        ({"number": "6"}, ReportedSeries(SERIES, 6)),
+        ({"number": "6", "planned": "10150"}, ReportedSeries(SERIES, 6, 10150)),
+        ({"planned": "7", "modality": "MR"}, ReportedSeries(SERIES, None, 7, "MR")),
+        ({"number": "0"}, ReportedSeries(SERIES)),
+        ({"number": "-3"}, ReportedSeries(SERIES)),
+        ({"number": "six"}, ReportedSeries(SERIES)),
+        ({"number": ""}, ReportedSeries(SERIES)),
+        ({"number": "6 "}, ReportedSeries(SERIES, 6)),
+        ({"number": "6\\7"}, ReportedSeries(SERIES)),
+        ({"study": None}, ReportedSeries(SERIES)),
     ],
 )
-def test_R13_a_series_and_its_numbers(values, told):
+def test_R13_a_series_and_its_numbers(values, reported):
     values = {"study": STUDY, "series": SERIES, **values}
-    assert series_answer(STUDY, found(answer(**values))) == SeriesAnswer((told,))
+    assert series_answer(STUDY, found(answer(**values))) == SeriesAnswer((reported,))
 
 
 def test_answers_for_another_study_are_not_about_this_one():
     answers = found(answer(study="1.2.4", series="1.2.4.1"), answer(study=STUDY, series=SERIES))
-    assert series_answer(STUDY, answers) == SeriesAnswer((Told(SERIES),))
+    assert series_answer(STUDY, answers) == SeriesAnswer((ReportedSeries(SERIES),))
 
 
 @pytest.mark.parametrize("uid", [None, "", "no uid", "1..2", "1.2.3." + "4" * 64])
 def test_R14_a_series_without_a_valid_UID_makes_the_answer_unusable(uid):
     answers = found(answer(study=STUDY, series=uid), answer(study=STUDY, series=SERIES))
     said = series_answer(STUDY, answers)
-    assert said.series == (Told(SERIES),) and said.failure is not None and said.failure.kind is Kind.REFUSED
+    assert said.series == (ReportedSeries(SERIES),) and said.failure is not None and said.failure.kind is Kind.REFUSED
 
 
 def test_of_a_series_that_is_told_twice_the_larger_number_counts():
     answers = [answer(study=STUDY, series=SERIES, number=number) for number in ("5", "6", "4")]
-    assert series_answer(STUDY, found(*answers)) == SeriesAnswer((Told(SERIES, 6),))
+    assert series_answer(STUDY, found(*answers)) == SeriesAnswer((ReportedSeries(SERIES, 6),))
 
 
 def test_R14_a_query_that_failed_is_said_with_what_came_before():
     said = series_answer(STUDY, found(answer(study=STUDY, series=SERIES), failure=FAILED))
-    assert said == SeriesAnswer((Told(SERIES),), FAILED)
+    assert said == SeriesAnswer((ReportedSeries(SERIES),), FAILED)
 
 
 def test_an_answer_that_cannot_be_read_is_left_out():
@@ -141,9 +141,9 @@ texts = st.none() | st.text(max_size=8) | st.sampled_from([STUDY, SERIES, "6", "
 @given(st.lists(st.fixed_dictionaries({"study": texts, "series": texts, "image": texts, "number": texts}), max_size=5))
 def test_whatever_is_answered_only_valid_UIDs_and_numbers_come_out(values):
     answers = found(*(answer(**one) for one in values))
-    for told in series_answer(STUDY, answers).series:
-        assert set(told.series_instance_uid) <= set("0123456789.")
-        assert told.number is None or told.number > 0
+    for reported in series_answer(STUDY, answers).series:
+        assert set(reported.series_instance_uid) <= set("0123456789.")
+        assert reported.number is None or reported.number > 0
     images = image_answer(STUDY, SERIES, answers)
     assert len(images.sop_instance_uids) <= images.answers <= len(values)
 

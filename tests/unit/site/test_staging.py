@@ -616,12 +616,12 @@ def test_the_note_of_a_folder_in_which_files_stay(place):
 
 
 @pytest.mark.parametrize(
-    ("told", "reasons"),
+    ("reported", "reasons"),
     [({}, []), ({"1.2.3": ()}, []), ({STUDY: {SERIES}}, []), ({STUDY: {"1.2"}}, [Reason.OTHER_SERIES])],
 )
-def test_R29_an_image_of_a_series_that_is_not_listed_is_set_aside(place, told, reasons):
+def test_R29_an_image_of_a_series_that_is_not_listed_is_set_aside(place, reported, reasons):
     """Only where the list of the study is known."""
     place.receive(place.images(1)[0])
-    done = place.sort(told=told)
+    done = place.sort(reported=reported)
     assert [one.reason for one in done.set_aside] == reasons
     assert sum(done.filed.values()) == 1 - len(reasons) and place.left() == []

@@ -7,7 +7,7 @@ from typing import Any
 
 from scanner_mover.config import Settings
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import SeriesMemory, StudyMemory, Told
+from scanner_mover.rules.records import ReportedSeries, SeriesMemory, StudyMemory
 from scanner_mover.scanner.inventory import SeriesAnswer
 from scanner_mover.scanner.progress import Progress
 from scanner_mover.site.folders import DataFolders, ServerFolders
@@ -82,15 +82,15 @@ def request(root: Path, **more: Any) -> Request:
 
 def make_study(
     root: Path,
-    *told: Told,
+    *reported: ReportedSeries,
     memory: StudyMemory | None = None,
     series: dict[str, SeriesMemory] | None = None,
     answer: SeriesAnswer | None = None,
     steps: tuple[Step, ...] = (ENDED,),
     **options: Any,
 ) -> Study:
-    """The study as it is looked at NOW: the scanner has TOLD its series."""
+    """The study as it is looked at NOW: the scanner has REPORTED its series."""
     memory = (memory or StudyMemory())._replace(series=series or {})
-    study = Study(request(root), memory, answer or SeriesAnswer(told), NOW, steps)
+    study = Study(request(root), memory, answer or SeriesAnswer(reported), NOW, steps)
     look(study, {}, SETTINGS._replace(**options), folders(root), NOW)
     return study

@@ -13,8 +13,8 @@ import pytest
 from scanner_mover import clock
 from scanner_mover.failures import Failure, Kind, Level, Service
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import Attempt, SeriesMemory, StudyMemory, Told
-from scanner_mover.rules.words import Outcome, WaitsFor
+from scanner_mover.rules.outcomes import Outcome, WaitsFor
+from scanner_mover.rules.records import Attempt, ReportedSeries, SeriesMemory, StudyMemory
 from scanner_mover.scanner.inventory import Everything, ImageAnswer, SeriesAnswer, StudyAnswer
 from scanner_mover.site.mpps import Step
 from scanner_mover.transfer import closed, health
@@ -47,14 +47,14 @@ class Watch:
 class Scanner:
     """Answers the questions before closing; `lists` are by series."""
 
-    told: tuple[Told, ...] = (Told(SERIES, 2),)
+    reported: tuple[ReportedSeries, ...] = (ReportedSeries(SERIES, 2),)
     failure: Failure | None = None
     lists: dict[str, ImageAnswer] = field(default_factory=lambda: {SERIES: LISTED})
     study: StudyAnswer = field(default_factory=lambda: StudyAnswer(1, 2, "20260101"))
     asked: list[tuple[str, ...]] = field(default_factory=list)
 
     def series(self) -> SeriesAnswer:
-        return SeriesAnswer(() if self.failure else self.told, self.failure)
+        return SeriesAnswer(() if self.failure else self.reported, self.failure)
 
     def everything(self, uid: str, series: list[str]) -> Everything:
         self.asked.append(tuple(series))
@@ -156,7 +156,7 @@ def test_R22_nothing_changes_for_quiet_seconds_first(site):
     assert site.waits == ("quiet", "closes if nothing changes") and site.next_try == 60
     assert site.scanner.asked == []
     assert site.pass_(40) is Outcome.WAITING and site.next_try == 20
-    site.scanner.told += (Told(OTHER, 1),)
+    site.scanner.reported += (ReportedSeries(OTHER, 1),)
     have(site.root, ["1.2.3"], OTHER)
     site.scanner.study = StudyAnswer()
     site.scanner.lists[OTHER] = ImageAnswer(frozenset(["1.2.3"]), 1)
@@ -212,7 +212,7 @@ def test_R22_a_series_that_came_meanwhile_is_retrieved_first(site):
     seen: list[list[str]] = []
 
     def everything(*about: Any) -> Everything:
-        site.scanner.told = (Told(SERIES, 2), Told(OTHER, 1))
+        site.scanner.reported = (ReportedSeries(SERIES, 2), ReportedSeries(OTHER, 1))
         site.scanner.study = StudyAnswer(2, 3)
         site.scanner.lists[OTHER] = ImageAnswer(frozenset(["1.2.3"]), 1)
         return asked(*about)
@@ -259,7 +259,7 @@ def test_R22_R35_a_refusal_of_a_level_is_an_answer(site, level):
 
 
 def test_R22_files_of_other_names_are_counted(site):
-    site.scanner.told = (Told(SERIES, 2),)
+    site.scanner.reported = (ReportedSeries(SERIES, 2),)
     for name in uids(2):
         path = site.root / "data" / "site" / "raw" / STUDY / SERIES / name
         path.rename(path.with_name(f"image-{name[-1]}.dcm"))
@@ -306,7 +306,7 @@ def test_R35_a_study_that_tells_more_is_told_and_asked_about_with_pauses(site):
 
 def test_R36_what_vanished_is_named_where_the_request_is_closed(site):
     site.memory = site.memory._replace(
-        series={OTHER: SeriesMemory(expected=6, received=2, largest_told=6, shrunk_since=Moment("boot", 1000.0))},
+        series={OTHER: SeriesMemory(expected=6, received=2, largest_reported=6, shrunk_since=Moment("boot", 1000.0))},
     )
     have(site.root, ["1.2.3", "1.2.4"], OTHER)
     site.steps = (RUNNING,)
@@ -321,7 +321,7 @@ def test_R36_what_vanished_is_named_where_the_request_is_closed(site):
 
 
 def test_R14_a_study_of_which_no_series_is_told_is_never_finished(site):
-    site.scanner.told = ()
+    site.scanner.reported = ()
     for _ in range(3):
         assert site.pass_(4000) is Outcome.WAITING
         assert site.waits == ("scanner", "the scanner has no series of it")
@@ -329,9 +329,9 @@ def test_R14_a_study_of_which_no_series_is_told_is_never_finished(site):
 
 def test_R14_R36_a_study_that_vanished_as_a_whole_is_not_finished(site):
     """It fails by its age, and says so: nobody can tell any more what it had."""
-    gone = SeriesMemory(expected=6, received=2, largest_told=6, shrunk_since=Moment("boot", 1000.0))
+    gone = SeriesMemory(expected=6, received=2, largest_reported=6, shrunk_since=Moment("boot", 1000.0))
     site.memory = site.memory._replace(series={SERIES: gone})
-    site.scanner.told = ()
+    site.scanner.reported = ()
     for _ in range(2):
         assert site.pass_(4000) is Outcome.WAITING
     assert site.where() == ["active-scans"] and site.scanner.asked == []
@@ -341,7 +341,7 @@ def test_R14_R36_a_study_that_vanished_as_a_whole_is_not_finished(site):
 
 
 def test_R24_R38_what_is_over_age_twice_has_failed_and_says_why(site):
-    site.scanner.told = (Told(SERIES, 6),)
+    site.scanner.reported = (ReportedSeries(SERIES, 6),)
     os.utime(site.request.files[0], (time.time() - 90_000,) * 2)
     assert site.pass_() is Outcome.WAITING
     assert site.lines[-1].endswith("is old, it fails if that is still so in a minute")
@@ -373,7 +373,7 @@ def test_a_young_request_is_kept(site):
 
 def test_R31_what_a_stuck_series_waits_for_is_what_its_last_C_MOVE_ended_with(site):
     """Also in the passes between two attempts."""
-    site.scanner.told = (Told(SERIES, 6),)
+    site.scanner.reported = (ReportedSeries(SERIES, 6),)
     failed = Attempt(Moment("boot", 1.0), False, True, 2, "6:", judged=True, error="Warning: 0xB000")
     site.memory = site.memory._replace(series={SERIES: SeriesMemory(attempt=failed, fruitless=3, largest=2)})
     assert site.pass_() is Outcome.WAITING
@@ -413,7 +413,7 @@ def test_R32_a_date_of_today_is_learnt_and_then_waited_for(site):
 
 def test_R40_when_no_series_is_kept_the_request_fails_with_that_reason(site):
     site.options["modalities"] = ("{CT}", "MR")
-    site.scanner.told = (Told(SERIES, 2, modality="SR"),)
+    site.scanner.reported = (ReportedSeries(SERIES, 2, modality="SR"),)
     assert site.pass_() is Outcome.FAILED
     assert site.ledger()["reason"] == "no series of a modality that is kept ({CT}, MR)"
 

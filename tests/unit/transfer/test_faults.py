@@ -339,14 +339,14 @@ scopes = st.sampled_from(
 @given(st.lists(st.tuples(st.lists(causes, max_size=4), scopes), max_size=12))
 def test_each_fault_is_told_once_between_its_beginning_and_its_end(history):
     passes = Passes()
-    told: set[str] = set()
+    reported: set[str] = set()
     for found, scope in history:
         lines = passes.tell(*found, scope=scope)
         begun = [line for line in lines if not line.startswith(("recovered", "not tested"))]
-        assert not told & set(begun), "what holds is not told again"
-        told = {one.text for one in passes.reported}
-        assert {line_of(fault(cause), SETTINGS) for cause in found} <= told
-        assert set(begun) <= told
+        assert not reported & set(begun), "what holds is not told again"
+        reported = {one.text for one in passes.reported}
+        assert {line_of(fault(cause), SETTINGS) for cause in found} <= reported
+        assert set(begun) <= reported
 
 
 def test_R31_a_series_that_is_stuck_is_told_once_though_it_grows(passes):

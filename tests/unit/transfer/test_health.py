@@ -94,9 +94,9 @@ def test_R29_three_series_that_brought_nothing_at_all_are_one_fault(tmp_path):
     job = make_job(tmp_path)
     health.judge_the_silent(job, findings)
     assert findings.fruitless_moves == 3
-    health.note_sickness(findings)
-    health.report_sickness(job, findings)
-    assert findings.sick is not None
+    health.note_silence(findings)
+    health.report_silence(job, findings)
+    assert findings.silence is not None
     (fault,) = findings.faults
     assert fault.group == "sends nothing" and "is MOVER registered" in fault.cause.text
 
@@ -106,9 +106,9 @@ def test_R29_one_of_them_that_brought_something_is_no_silence(tmp_path):
     findings = findings_of(*(silent(number) for number in range(3)))
     job = make_job(tmp_path)
     health.judge_the_silent(job, findings)
-    health.note_sickness(findings)
-    health.report_sickness(job, findings)
-    assert findings.sick is None and findings.faults == []
+    health.note_silence(findings)
+    health.report_silence(job, findings)
+    assert findings.silence is None and findings.faults == []
 
 
 def test_R29_what_may_still_arrive_is_not_judged(tmp_path):
@@ -139,24 +139,24 @@ def test_a_folder_that_cannot_be_read_ends_no_pass(tmp_path):
 
 def test_a_dry_run_tells_no_sickness(tmp_path):
     findings = findings_of(*(silent(number, fruitless=1) for number in range(3)))
-    health.note_sickness(findings)
-    health.report_sickness(make_job(tmp_path, dry_run=True), findings)
+    health.note_silence(findings)
+    health.report_silence(make_job(tmp_path, dry_run=True), findings)
     assert findings.faults == []
 
 
 def test_R29_series_that_stay_away_while_others_come_make_no_scanner_sick():
     """Three series of a class that the receiver refuses are a matter of their own as soon as another study arrives."""
     findings = findings_of(*(silent(number, fruitless=1) for number in range(3)))
-    health.note_sickness(findings)
-    assert findings.sick is not None
+    health.note_silence(findings)
+    assert findings.silence is not None
     health.note_arrival(findings, "1.2.3")
-    health.note_sickness(findings)
-    assert findings.sick is None
+    health.note_silence(findings)
+    assert findings.silence is None
 
 
 def test_R29_what_is_asked_for_after_the_last_image_came_does_count():
     fed = silent(0, seconds=300)._replace(largest=2)
     findings = findings_of(fed, *(silent(number, fruitless=1) for number in range(3)))
     health.note_arrival(findings, STUDY)
-    health.note_sickness(findings)
-    assert findings.sick is not None
+    health.note_silence(findings)
+    assert findings.silence is not None

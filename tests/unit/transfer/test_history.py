@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory, Sickness, StudyMemory
+from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory, Silence, StudyMemory
 from scanner_mover.transfer.history import (
-    sickness_from_json,
+    silence_from_json,
     studies_from_json,
     study_from_json,
     to_json,
@@ -48,7 +48,7 @@ series = st.builds(
     names_fruitless=counts,
     listing=st.none() | listings,
     list_asked=st.none() | asked,
-    largest_told=maybe,
+    largest_reported=maybe,
     shrunk_since=st.none() | moments,
     empty_since=st.none() | moments,
     first_missing=st.lists(texts, max_size=4).map(tuple),
@@ -86,13 +86,13 @@ def test_what_is_remembered_comes_back(memory):
 
 @given(moments, counts)
 def test_what_is_known_of_the_scanner_comes_back(last, fruitless):
-    sick = Sickness(fruitless, last)
-    assert sickness_from_json(stored(to_json(sick))) == sick
+    silence = Silence(fruitless, last)
+    assert silence_from_json(stored(to_json(silence))) == silence
 
 
 @given(anything)
 def test_anything_else_is_no_memory_or_one_of_the_right_types(value):
-    for read in (study_from_json, sickness_from_json):
+    for read in (study_from_json, silence_from_json):
         memory = read(value)
         if memory is not None:
             assert read(stored(to_json(memory))) == memory
@@ -136,4 +136,4 @@ def test_what_a_later_version_added_is_left_out_and_what_it_took_away_has_its_de
     del memory["obstacle"]
     assert study_from_json({**memory, "added": 7}) == StudyMemory()
     assert study_from_json({}) == StudyMemory()
-    assert sickness_from_json({}) is None
+    assert silence_from_json({}) is None

@@ -160,8 +160,8 @@ def test_a_program_that_is_none_is_told(file, tmp_path, what, why):
 
 def test_a_program_that_disappears_between_two_events_is_told_once_for_each(file, tmp_path):
     hook = program(tmp_path, "os.unlink(sys.argv[0])")
-    told = run_hooks(settings(file, on_failed=(hook,)), [FAILED, FAILED, FAILED])
-    assert [one.event for one in told] == [FAILED, FAILED]
+    reported = run_hooks(settings(file, on_failed=(hook,)), [FAILED, FAILED, FAILED])
+    assert [one.event for one in reported] == [FAILED, FAILED]
 
 
 def test_a_program_that_does_not_read_its_input_delivers(file, tmp_path):

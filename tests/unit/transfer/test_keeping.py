@@ -7,7 +7,7 @@ import pytest
 
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import Sickness, StudyMemory
+from scanner_mover.rules.records import Silence, StudyMemory
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.state import State, load
 from scanner_mover.transfer.frame import Frame, Place, View
@@ -113,13 +113,13 @@ def test_studies_that_are_not_requested_any_more_are_forgotten_but_not_by_a_pass
 
 
 def test_what_is_known_of_the_scanner_is_kept(frame):
-    sick = Sickness(3, Moment("boot", 5.0))
-    frame.state.sick = json.loads(json.dumps(to_json(sick)))
+    silence = Silence(3, Moment("boot", 5.0))
+    frame.state.silence = json.loads(json.dumps(to_json(silence)))
     keeper = Keeper(frame, {STUDY})
-    assert keeper.findings.sick == sick
-    keeper.findings.sick, keeper.findings.scanner_down = None, True
+    assert keeper.findings.silence == silence
+    keeper.findings.silence, keeper.findings.scanner_down = None, True
     keeper.take()
-    assert frame.state.sick is None and frame.state.scanner_down
+    assert frame.state.silence is None and frame.state.scanner_down
 
 
 # R29: what was lost

@@ -13,7 +13,7 @@ from scanner_mover import clock
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind, Level, Service
 from scanner_mover.moment import Moment
-from scanner_mover.rules.records import Attempt, SeriesMemory, Sickness, Told
+from scanner_mover.rules.records import Attempt, ReportedSeries, SeriesMemory, Silence
 from scanner_mover.rules.retrieving import PassLimits
 from scanner_mover.scanner.inventory import ImageAnswer
 from scanner_mover.scanner.retrieve import NothingRetrievableError, Sent
@@ -51,7 +51,9 @@ class Console:
         self.listed += 1
         return dict.fromkeys(places, self.lists)
 
-    def attempt(self, study: str, series: str, queries: Callable[[], Any], retries: int, sent: Sent, told: Any) -> None:
+    def attempt(
+        self, study: str, series: str, queries: Callable[[], Any], retries: int, sent: Sent, reported: Any
+    ) -> None:
         self.retries.append(retries)
         for _ in range(self.tries):
             for query in queries():
@@ -68,12 +70,14 @@ class Console:
 class Pass:
     """One pass over the study, with what was remembered of its series."""
 
-    def __init__(self, root: Path, memory: SeriesMemory | None = None, *told: Told, **more: Any) -> None:
+    def __init__(self, root: Path, memory: SeriesMemory | None = None, *reported: ReportedSeries, **more: Any) -> None:
         self.lines: list[str] = []
         self.console = Console(root)
         self.findings = Findings({})
         self.saves = 0
-        self.study: Study = make_study(root, *(told or [Told(SERIES, 6)]), series={SERIES: memory} if memory else {})
+        self.study: Study = make_study(
+            root, *(reported or [ReportedSeries(SERIES, 6)]), series={SERIES: memory} if memory else {}
+        )
         self.job = make_job(root, self.lines, keep_state=self.save, **more)
         console: Any = self.console
         self.attempts = Attempts(self.job, self.findings, console, console, PassLimits(2))
@@ -133,12 +137,12 @@ def test_R30_R31_when_nothing_can_be_asked_for_by_name_that_counts_as_an_attempt
     """The scanner tells more images than it lists, or lists names that are no UIDs: both can last for ever."""
     have(tmp_path, uids(6) if "no uid" not in names else uids(4))
     known = SeriesMemory(attempt=DONE._replace(at=ago(3000), basis="8:"), received=6, largest=6)
-    one = made(known, Told(SERIES, 8))
+    one = made(known, ReportedSeries(SERIES, 8))
     one.console.lists = ImageAnswer(frozenset(names), len(names))
     memory = one.run()
     assert one.console.queries == [] and memory.attempt is not None and memory.attempt.at == NOW
     assert any("nothing is asked for" in line for line in one.lines)
-    again = made(memory._replace(fruitless=2), Told(SERIES, 8))
+    again = made(memory._replace(fruitless=2), ReportedSeries(SERIES, 8))
     assert again.run().attempt == memory.attempt and again.console.listed == 0, "and waits as any other"
 
 
@@ -172,19 +176,19 @@ def test_R29_by_hand_it_does_not_wait(made, tmp_path):
 
 def test_R29_a_scanner_that_sends_nothing_at_all_is_not_asked_for_a_series_that_was_asked_for(made):
     one = made(SeriesMemory(attempt=DONE._replace(at=ago(3000), before=0)))
-    one.findings.sick = Sickness(2, ago(10))
+    one.findings.silence = Silence(2, ago(10))
     one.run()
     assert one.console.queries == [] and one.lines[-1].endswith("the scanner sends nothing at all")
     assert one.retrieving.seconds_left(one.study) == 110
     new = made()
-    new.findings.sick = Sickness(2, ago(10))
+    new.findings.silence = Silence(2, ago(10))
     assert new.retrieving.seconds_left(new.study) == 0, "a study that was never asked for does not wait"
     new.run()
     assert new.console.queries == [("SERIES", 0)]
 
 
 def test_R37_of_a_series_without_an_image_nothing_is_asked_for(made):
-    one = made(None, Told(SERIES))
+    one = made(None, ReportedSeries(SERIES))
     listed = one.attempts.list_images(one.study, one.study.series[SERIES])
     assert listed is not None
     one.console.lists = ImageAnswer()
@@ -194,7 +198,7 @@ def test_R37_of_a_series_without_an_image_nothing_is_asked_for(made):
 
 
 def test_R25_a_study_that_takes_long_lets_others_go_first(made, monkeypatch):
-    one = made(None, Told(SERIES, 6), Told(f"{STUDY}.2", 6))
+    one = made(None, ReportedSeries(SERIES, 6), ReportedSeries(f"{STUDY}.2", 6))
     one.job = one.attempts.job = replace(one.job, requests=[*one.job.requests, *one.job.requests])
     one.retrieving = Retrieving(one.job, one.findings, one.attempts)
     times = iter([0.0, 0.0, 700.0])
@@ -222,7 +226,7 @@ def test_a_dry_run_says_what_it_would_ask_for(made):
     ],
 )
 def test_R13_only_files_of_0_bytes_that_are_fresh_may_be_written_by_another_program(tmp_path, expected, empty, waits):
-    series = make_study(tmp_path, Told(SERIES, 6)).series[SERIES]
+    series = make_study(tmp_path, ReportedSeries(SERIES, 6)).series[SERIES]
     count = series.count._replace(expected=expected, received=5)
     series = replace(series, count=count, here=Images(frozenset(uids(5)), empty))
     assert are_being_rewritten(series, 60, 1000.0) is waits
@@ -249,7 +253,7 @@ def test_R30_what_is_refused_by_name_is_asked_for_as_a_series_next_time(made, tm
 
 
 def test_after_an_end_of_the_pass_nothing_else_is_asked_for(made):
-    one = made(None, Told(SERIES, 6), Told(f"{STUDY}.2", 6))
+    one = made(None, ReportedSeries(SERIES, 6), ReportedSeries(f"{STUDY}.2", 6))
     one.console.failure = Failure(Kind.UNKNOWN_DESTINATION, "Refused: MoveDestinationUnknown").about(Service.MOVE)
     one.run()
     assert len(one.console.queries) == 1
@@ -320,7 +324,7 @@ def test_R31_damaged_files_of_strangers_are_no_damage_of_what_was_asked_for(made
 
 
 def test_images_that_cannot_be_moved_end_the_study(made):
-    one = made(None, Told(SERIES, 6), Told(f"{STUDY}.2", 6))
+    one = made(None, ReportedSeries(SERIES, 6), ReportedSeries(f"{STUDY}.2", 6))
     one.console.kept = [Kept("name", "it cannot be moved", STUDY, SERIES)]
     one.run()
     assert len(one.console.queries) == 1 and one.study.error == "it cannot be moved"

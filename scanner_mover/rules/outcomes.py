@@ -1,4 +1,4 @@
-"""The words of the contract: what became of a request, what it waits for, and the state of its procedure.
+"""The enums of the contract: what became of a request, what it waits for, and the state of its procedure.
 
 A plain module: `status` needs them where nothing is requested too.
 """
