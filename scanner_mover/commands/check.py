@@ -18,6 +18,7 @@ _WORDS = {
     Verdict.OK: Text("ok   ", style="green"),
     Verdict.FIX: Text("fix: ", style="bold red"),
     Verdict.NOT_TESTED: Text("not tested: ", style="yellow"),
+    Verdict.BUSY: Text("not tested: ", style="yellow"),
 }
 
 
@@ -27,12 +28,16 @@ def run(file: str, project: str, server: ServerFolders) -> int:
     Gives exit status 1 when anything needs attention.
     """
     to_fix = 0
+    is_untested = False
     for finding in check(file, project, server):
         to_fix += finding.verdict is Verdict.FIX
+        is_untested = is_untested or finding.verdict is Verdict.BUSY
         show(Text.assemble(_WORDS[finding.verdict], printable(finding.text)), soft_wrap=True)
     last = (
         Text(f"{counted(to_fix, 'thing', 'things')} to fix", "bold red")
         if to_fix
+        else Text("nothing to fix, but the scanner was too busy to be tested: try again", "yellow")
+        if is_untested
         else Text("ready: nothing to fix", "bold green")
     )
     show(last, soft_wrap=True)

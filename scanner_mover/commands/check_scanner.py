@@ -6,7 +6,7 @@ import socket
 import stat
 
 from scanner_mover.commands.check_configuration import receiving
-from scanner_mover.commands.finding import Finding, Findings, fix, not_tested, ok
+from scanner_mover.commands.finding import Finding, Findings, busy, fix, not_tested, ok
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import dcmsend, storescp, tls
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
@@ -92,7 +92,7 @@ def _answer(question: str, failure: Failure | None, settings: Settings) -> Findi
     if failure is None:
         return ok(f"the scanner answers a {question}")
     if failure.kind is Kind.BUSY:
-        return not_tested(f"{question}: the scanner is busy and takes no more associations ({failure.text}); try again")
+        return busy(f"{question}: the scanner is busy and takes no more associations ({failure.text}); try again")
     return fix(f"{question}: {advice(failure, settings)}")
 
 

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 
 class Verdict(enum.Enum):
-    """What a line says: all is well, what to do, or what could not be tested."""
+    """What a line says: all is well, what to do, or what could not be tested: never here, or not while all is busy."""
 
     OK = "ok"
     FIX = "fix"
     NOT_TESTED = "not tested"
+    BUSY = "not tested for now"
 
 
 class Finding(NamedTuple):
@@ -36,3 +37,8 @@ def fix(text: str) -> Finding:
 def not_tested(text: str) -> Finding:
     """Something that this machine cannot find out; TEXT says how to try it."""
     return Finding(Verdict.NOT_TESTED, text)
+
+
+def busy(text: str) -> Finding:
+    """Something that the scanner has no time for now."""
+    return Finding(Verdict.BUSY, text)

@@ -136,6 +136,9 @@ def waits_for(
         return WaitsFor.RETRIEVE if due else WaitsFor.IMAGES
     if not wanted:
         return WaitsFor.SCANNER
+    # A console that is re-indexing lists every series without an image (R14, R37).
+    if not any(one.received for one in counts):
+        return WaitsFor.IMAGES
     if state is Procedure.UNKNOWN:
         return WaitsFor.MPPS
     if state is Procedure.IN_PROGRESS:

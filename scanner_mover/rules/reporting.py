@@ -38,7 +38,7 @@ def nothing_arrives(own_title: str, receive_port: int | None) -> str:
     if receive_port is None:
         return (
             f"is {own_title} registered on it with this machine's address and the port of the program that receives? "
-            "does the program that files images run?"
+            "does the program that files images run, or are they in site/raw under another UID?"
         )
     return (
         f"is {own_title} registered on it with this machine's address and port {receive_port}? does a firewall let it "
@@ -143,7 +143,9 @@ def _steps(names: Sequence[str]) -> list[str]:
 def _images(series: Sequence[tuple[Count, SeriesMemory]]) -> str:
     """How many images the SERIES that are not complete lack, or which of them have none at the scanner (R37)."""
     incomplete = [(count, memory) for count, memory in series if not count.complete]
-    if incomplete and all(_has_no_image(*one) for one in incomplete):
+    if not incomplete:
+        return f"the scanner lists no image of {len(series)} series"
+    if all(_has_no_image(*one) for one in incomplete):
         return f"the scanner lists no image of {len(incomplete)} series"
     if any(count.expected is None for count, _ in incomplete):
         return f"{len(incomplete)} series incomplete"
@@ -166,11 +168,12 @@ def failed_reason(waiting: Waiting, missing: Sequence[SeriesMemory]) -> str:
     """Why a request failed by its age: what the MISSING series lack and why, or what it was WAITING for (R38)."""
     if not missing:
         return waiting.text or "not finished in time"
+    why = waiting.text if waiting.waits_for is WaitsFor.SCANNER else waiting.why
     received = sum(one.received for one in missing)
     known = [one.expected for one in missing if one.expected is not None]
     of = f" of {sum(known)}" if len(known) == len(missing) else ""
     text = f"{received}{of} images of {_series(len(missing))} arrived"
-    return text if waiting.why is None else f"{text}; {waiting.why}"
+    return text if why is None else f"{text}; {why}"
 
 
 def _series(number: int) -> str:

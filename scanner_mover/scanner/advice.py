@@ -107,6 +107,8 @@ def _out_of_resources(detail: Detail, settings: Settings) -> _Advice:
         return _Advice("is out of resources", "it is busy, or limits the number of answers; its own log says why")
     if detail.refused:
         return _Advice("cannot send all images", _partial(detail))
+    if detail.level is Level.IMAGE:  # other images of the series came
+        return _Advice("cannot send some images", "can it read them? its own log says why")
     own = settings.calling_ae_title
     return _Advice(
         "is out of resources",

@@ -11,6 +11,7 @@ from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
+from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.rules.records import SeriesMemory, Silence
 from scanner_mover.rules.retrieving import How, PassLimits
 from scanner_mover.scanner.inventory import Inventory
@@ -76,7 +77,8 @@ class Attempts:
         before = max(memory.largest, len(series.here.names))
         retries = self.limits.retries if study.memory.failed_at is None else 0
         if how is How.BY_NAME:
-            job.log(f"{study.uid}/{uid}, asking for the {memory.listing_missing} images that are missing")
+            job.log(f"{study.uid}/{uid}, asking for {_images(memory.listing_missing)} missing")
+        self._note_retrieving(study)
         sent, tries = Sent(), 0
 
         def queries() -> Iterable[Query]:
@@ -104,6 +106,14 @@ class Attempts:
         for one in kept:
             self.kept[one.study_instance_uid or ""] = one.text
             self.findings.faults.append(unusable(one.text))
+
+    def _note_retrieving(self, study: Study) -> None:
+        """`status` shows what is retrieved while that goes on."""
+        study.memory = study.memory._replace(
+            waits_for=WaitsFor.RETRIEVE.value, waits_text="retrieving", next_try=None, error=study.error
+        )
+        self.findings.memory[study.uid] = remembered(study)
+        self.job.keep_state()
 
     def _note_unusable(self, study: Study, uid: str, error: UnusableError) -> None:
         text = str(error)
@@ -170,6 +180,10 @@ class Attempts:
         if how is How.WHOLE:
             return [move_of_series(study.uid, uid)]
         return moves_of_images(study.uid, uid, self.missing_uids(series))
+
+
+def _images(number: int) -> str:
+    return "the image that is" if number == 1 else f"the {number} images that are"
 
 
 def _set_aside(text: str) -> Fault:

@@ -1,5 +1,6 @@
 """Moving a request to finished-scans or failed-scans: the ledger first, then the file (R22, R24, R36, R38, R39)."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,7 +80,9 @@ class Mover:
         if not moved:
             job.log(f"{study.name} was taken away meanwhile")
             return
-        raw = f"{job.folders.raw}/{study.uid}"
+        raw = os.path.join(job.folders.raw, study.uid)
+        if not os.path.isdir(raw):
+            raw = ""
         self.findings.closed.append(ClosedRequest(study.uid, finished, reason, series, raw))
 
     def _remove_older(self, study_instance_uid: str, folder: str) -> None:

@@ -118,7 +118,7 @@ class Closing:
         due_in = self.retrieving.seconds_left(study)
         if due_in is None:
             due_in = waiting.next_list_in(study, clock.now())
-        quiet = waiting.quiet_left(study, settings) if waiting.ends_by_quiet(study, settings) else 0.0
+        quiet = waiting.quiet_left(study, settings) if waiting.is_known_to_end_by_quiet(study, settings) else 0.0
         if waits is None:
             error = error or study.memory.obstacle or None
             waits = WaitsFor.QUIET if error is None else WaitsFor.SCANNER
@@ -155,7 +155,7 @@ class Closing:
         missing = [
             one.memory._replace(expected=one.count.expected, received=one.count.received)
             for one in study.wanted
-            if not one.count.complete
+            if not one.count.complete or one.count.vanished
         ]
         reason = reporting.failed_reason(why, missing)
         return self.mover.fail(study, reason, lambda file: f'"{file}" is old, download seems to have failed')

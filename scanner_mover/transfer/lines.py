@@ -71,6 +71,7 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
             no_scanner=off or work.report is None,
             requested=None if off or work.report is None else work.requested,
             failed={one.study_instance_uid for one in _not_well(frame.closed)},
+            finished={one.study_instance_uid for one in frame.closed if one.finished},
         ),
         settings,
         frame.started,

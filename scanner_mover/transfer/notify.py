@@ -44,7 +44,8 @@ def closed_text(closed: ClosedRequest) -> str:
     """The line about a request that was closed: why it failed, or what it lacks (R36, R38)."""
     study = closed.study_instance_uid
     if not closed.finished:
-        return f"study {study} failed: {closed.reason}; its images are in {closed.raw}"
+        where = f"its images are in {closed.raw}" if closed.raw else "no image of it is here"
+        return f"study {study} failed: {closed.reason}; {where}"
     return f"study {study} is finished" if closed.reason is None else f"study {study} is incomplete: {closed.reason}"
 
 

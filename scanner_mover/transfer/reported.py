@@ -42,9 +42,9 @@ class Scope(NamedTuple):
 
     `untested` are groups of faults that it could not test, `dropped` those that nobody will meet any more although
     nothing is well: they end without a word. `nothing`: it was cut short, or looked at some studies only. `no_scanner`:
-    it asked the scanner nothing. `requested` are the studies that are requested now (None: not known),
-    `failed` those that failed or were closed incomplete: what was wrong with a study that is no longer requested, or
-    that failed, ends without a word, since nothing is well with it (R38).
+    it asked the scanner nothing. `requested` are the studies that are requested now (None: not known), `finished` those
+    that this pass closed, `failed` those that failed or were closed incomplete: what was wrong with a study that is no
+    longer requested, or that failed, ends without a word, since nothing is well with it (R38).
     """
 
     untested: Collection[str] = ()
@@ -53,6 +53,7 @@ class Scope(NamedTuple):
     no_scanner: bool = False
     requested: Collection[str] | None = None
     failed: Collection[str] = ()
+    finished: Collection[str] = ()
 
 
 def compare(
@@ -106,8 +107,10 @@ def _now(
 
 def _holds(old: Reported, scope: Scope) -> bool:
     """Whether a pass could not test OLD, so that it still holds."""
-    if scope.nothing or old.group.startswith(_HOOK):
+    if old.group.startswith(_HOOK):
         return True
+    if scope.nothing:
+        return study_of(old.group) not in scope.finished
     return old.group in scope.untested or (scope.no_scanner and old.of_scanner)
 
 

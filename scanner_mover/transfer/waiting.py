@@ -43,9 +43,15 @@ def quiet_left(study: Study, settings: Settings) -> float:
     return seconds if since is None else rules.quiet_left(since, study.asked_at, seconds)
 
 
-def ends_by_quiet(study: Study, settings: Settings) -> bool:
-    """Whether STUDY has ended, or counts as ended when nothing changes any more (R32)."""
-    return study.procedure is not Procedure.UNKNOWN or _no_mpps_seconds(study, settings) is not None
+def is_known_to_end_by_quiet(study: Study, settings: Settings) -> bool:
+    """Whether STUDY has ended, or counts as ended after a time that is known when nothing changes any more (R32).
+
+    How long that is depends on its StudyDate, where the site did not set it.
+    """
+    if study.procedure is not Procedure.UNKNOWN:
+        return True
+    is_known = settings.no_mpps_after_seconds is not None or study.memory.study_date is not None
+    return is_known and _no_mpps_seconds(study, settings) is not None
 
 
 def waits_for(study: Study, settings: Settings, due_in: float | None) -> WaitsFor | None:
@@ -66,7 +72,7 @@ def waits_for(study: Study, settings: Settings, due_in: float | None) -> WaitsFo
 
 def next_list_in(study: Study, now: Moment) -> float | None:
     """Seconds until the scanner is asked again for a list that was empty (R37, R44); None where none was."""
-    empty = [one for one in study.wanted if not one.count.complete and lists_nothing(one.reported, one.memory.listing)]
+    empty = [one for one in study.wanted if lists_nothing(one.reported, one.memory.listing)]
     waits = (asking.due_in(one.memory.list_asked, one.basis, now, counted=False) for one in empty)
     return min(waits, default=None)
 

@@ -112,3 +112,9 @@ def test_R31_what_the_receiver_does_not_take_is_named():
     stuck = Stuck("1.2.3", "1.2.3.4", 4, 6, (), "Warning: 0xB000", ("RawDataStorage", "1.2.840.10008.1.2.4.57"))
     line = stuck_text(stuck, "MOVER", "port 11112")
     assert "the receiver does not take RawDataStorage, 1.2.840.10008.1.2.4.57; " in line
+
+
+def test_R38_a_study_that_the_scanner_no_longer_has_says_what_is_here():
+    why = Waiting(WaitsFor.SCANNER, "the scanner has no series of it")
+    text = "2 of 6 images of 1 incomplete series arrived; the scanner has no series of it"
+    assert failed_reason(why, [SeriesMemory(expected=6, received=2)]) == text

@@ -59,6 +59,11 @@ def test_a_C_MOVE_that_cannot_reach_us_names_the_port(kind, receive, port):
     assert port in line(kind, Detail(Service.MOVE, Level.SERIES), receive=receive)
 
 
+def test_a_C_MOVE_of_single_images_that_fails_is_no_matter_of_the_port():
+    reported = line(Kind.OUT_OF_RESOURCES, Detail(Service.MOVE, Level.IMAGE))
+    assert "cannot send some images" in reported and "port" not in reported.partition("its words")[2]
+
+
 def test_images_that_are_refused_are_named_by_class_or_syntax():
     assert "does not take RawDataStorage, 1.2.840.10008.1.2.4.57;" in line(
         Kind.PARTIAL, Detail(Service.MOVE, refused=("RawDataStorage", "1.2.840.10008.1.2.4.57"))

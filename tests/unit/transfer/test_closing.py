@@ -14,7 +14,7 @@ from scanner_mover import clock
 from scanner_mover.failures import Failure, Kind, Level, Service
 from scanner_mover.moment import Moment
 from scanner_mover.rules.outcomes import Outcome, WaitsFor
-from scanner_mover.rules.records import Attempt, ReportedSeries, SeriesMemory, StudyMemory
+from scanner_mover.rules.records import Asked, Attempt, Listing, ReportedSeries, SeriesMemory, StudyMemory
 from scanner_mover.scanner.inventory import Everything, ImageAnswer, SeriesAnswer, StudyAnswer
 from scanner_mover.site.mpps import Step
 from scanner_mover.transfer import closed, health
@@ -393,7 +393,8 @@ def test_R32_without_an_MPPS_file_it_closes_when_nothing_changes_for_long(site, 
     site.memory = site.memory._replace(mpps_expected=expected, study_date=date)
     site.scanner.study = StudyAnswer(1, 2, date)
     assert site.pass_() is Outcome.WAITING
-    assert site.waits == ("mpps", "no MPPS file") and site.next_try == seconds
+    known = seconds if option is not None or date is not None else None
+    assert site.waits == ("mpps", "no MPPS file") and site.next_try == known
     assert site.pass_(seconds - 1) is Outcome.WAITING
     if date is not None:
         assert site.pass_(1) is Outcome.FINISHED
@@ -403,9 +404,30 @@ def test_R32_a_date_of_today_is_learnt_and_then_waited_for(site):
     site.steps = ()
     site.request = site.request._replace(mpps_expected=False)
     site.scanner.study = StudyAnswer(1, 2, time.strftime("%Y%m%d"))
-    assert site.pass_() is Outcome.WAITING and site.next_try == 900
+    assert site.pass_() is Outcome.WAITING and site.next_try is None, "it depends on the date"
     assert site.pass_(900) is Outcome.WAITING and site.next_try == 13_500
     assert site.pass_(13_500) is Outcome.FINISHED
+
+
+# R14, R37
+
+
+def test_R14_R37_a_study_of_which_nothing_is_here_is_not_finished(site):
+    """As a console tells it that is re-indexing: every series, and no image."""
+    for path in (site.root / "data" / "site" / "raw" / STUDY / SERIES).iterdir():
+        path.unlink()
+    empty = Listing(succeeded=True)
+    asked = Asked(site.watch.now(), "None:0")
+    gone = SeriesMemory(listing=empty, list_asked=asked, empty_since=Moment("boot", 1.0))
+    site.memory = site.memory._replace(series={SERIES: gone})
+    site.scanner.reported = (ReportedSeries(SERIES),)
+    for _ in range(3):
+        assert site.pass_(70) is Outcome.WAITING
+        assert site.waits == ("images", "the scanner lists no image of 1 series")
+    os.utime(site.request.files[0], (0, 0))
+    site.pass_(70)
+    assert site.pass_(70) is Outcome.FAILED
+    assert site.ledger()["reason"] == "the scanner lists no image of 1 series"
 
 
 # R40

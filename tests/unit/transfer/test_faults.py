@@ -352,3 +352,10 @@ def test_each_fault_is_told_once_between_its_beginning_and_its_end(history):
 def test_R31_a_series_that_is_stuck_is_told_once_though_it_grows(passes):
     assert len(passes.tell(Stuck(STUDY, SERIES, 0, 6))) == 1
     assert passes.tell(Stuck(STUDY, SERIES, 0, 7)) == []
+
+
+def test_what_a_call_by_hand_finished_has_recovered_and_nothing_else(passes):
+    passes.tell(STUCK, OFF)
+    (line,) = passes.tell(scope=Scope(nothing=True, requested={STUDY}, finished={STUDY}))
+    assert line.startswith("recovered") and STUDY in line
+    assert [one.group for one in passes.reported] == [SCANNER]

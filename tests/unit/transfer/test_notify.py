@@ -43,6 +43,13 @@ def test_what_happened_in_a_pass():
     assert {(one.project, one.time) for one in events} == {("ABCD", WHEN)}
 
 
+def test_R38_a_request_that_failed_says_where_its_images_are_if_there_are_any():
+    failed = FINISHED._replace(finished=False, reason="no MPPS file", raw="/data/site/raw/1.2.3")
+    beginning = "study 1.2.3 failed: no MPPS file; "
+    assert notify.closed_text(failed) == f"{beginning}its images are in /data/site/raw/1.2.3"
+    assert notify.closed_text(failed._replace(raw="")) == f"{beginning}no image of it is here"
+
+
 def test_R36_a_request_that_is_closed_incomplete_says_so():
     assert notify.closed_text(INCOMPLETE) == "study 1.2.3 is incomplete: the scanner no longer has all"
 

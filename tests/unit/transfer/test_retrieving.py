@@ -112,7 +112,7 @@ def test_R15_the_first_time_the_whole_series_is_asked_for(made):
     assert memory.retrieved and memory.fruitless == 0 and memory.largest == 6
     assert one.lines[-1] == f"{STUDY}/{SERIES}, we do have 6 of 6"
     assert one.findings.moves_sent == 1 and one.findings.attempted == {(STUDY, SERIES)}
-    assert one.saves == 1, "a kill from here on does not make us ask again"
+    assert one.saves == 2, "that it is retrieved, and what came: a kill from here on does not make us ask again"
     kept = one.findings.memory[STUDY].series[SERIES].attempt
     assert kept is not None and kept.at == NOW
 
@@ -260,12 +260,20 @@ def test_after_an_end_of_the_pass_nothing_else_is_asked_for(made):
     assert one.study.series[f"{STUDY}.2"].memory.error == "Refused: MoveDestinationUnknown"
 
 
+def test_while_it_is_retrieved_that_is_kept_for_status(made):
+    one = made()
+    one.console.sends = uids(6)
+    one.run()
+    memory = one.findings.memory[STUDY]
+    assert (memory.waits_for, memory.waits_text, memory.next_try) == ("retrieve", "retrieving", None)
+
+
 def test_R29_an_attempt_of_which_nothing_was_sent_counts_nothing(made):
     one = made()
     one.console.error = NothingRetrievableError("no room")
     memory = one.run()
     assert memory.attempt is None and memory.error == "no room" and not memory.retrieved
-    assert one.attempts.why_none(one.study) == "no room" and one.saves == 0
+    assert one.attempts.why_none(one.study) == "no room" and one.saves == 1
     assert [str(fault.cause) for fault in one.findings.faults] == ["no room"]
 
 
