@@ -7,7 +7,7 @@ from scanner_mover.record import Record
 
 
 class Kind(enum.Enum):
-    """The kinds of failure. `scanner.retry` has the decision what is done about each."""
+    """The kinds of failure. `rules.retrieving` decides what is done about each."""
 
     UNREACHABLE = "no connection"
     HUNG_UP = "the scanner took the connection and closed it at once"

@@ -9,13 +9,10 @@ from tests.docker.files import TOP
 
 README = TOP / "README.md"
 DEPLOYMENT = TOP / "docker" / "README.md"
-DOCUMENTS = (
-    README,
-    DEPLOYMENT,
-    TOP / "scanner_mover" / "README.md",
-    TOP / "tests" / "README.md",
-    TOP / ".github" / "CONTRIBUTING.md",
-)
+MAP = TOP / "scanner_mover" / "README.md"
+TESTS = TOP / "tests" / "README.md"
+CONTRIBUTING = TOP / ".github" / "CONTRIBUTING.md"
+DOCUMENTS = (README, DEPLOYMENT, MAP, TESTS, CONTRIBUTING)
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", flags=re.MULTILINE | re.DOTALL)
 _PROGRAM = re.compile(r"(?<![\w./-])(?:[\w./~-]*/)?(scanner-mover|moveFromScanner\.sh)(?= [a-z-]|$)")
 
@@ -67,3 +64,22 @@ def table(path: Path, heading: str) -> list[list[str]]:
 def quoted(cell: str) -> list[str]:
     """What stands between backticks in a cell."""
     return re.findall(r"`([^`]+)`", cell)
+
+
+def quoted_in_text(path: Path) -> set[str]:
+    """What stands between backticks anywhere in the document, but for its blocks of code."""
+    return set(quoted(_BLOCK.sub("", path.read_text())))
+
+
+def missing_files(path: Path) -> set[str]:
+    """The files and folders that the document names and that are neither at the top nor below its own folder."""
+    folders = tuple(f"{one.name}/" for one in TOP.iterdir() if one.is_dir())
+    endings = (".py", ".dump", ".dic", ".md", ".toml", "/")
+    words = {word for word in quoted_in_text(path) if re.fullmatch(r"[\w./]+", word)}
+    named = {word for word in words if word.endswith(endings) or word.startswith(folders)}
+    assert len(named) > 5, "there are names to look for"
+    return {
+        name
+        for name in named
+        if not (TOP / name).exists() and not (path.parent / name).exists() and not any(path.parent.rglob(name))
+    }

@@ -16,7 +16,20 @@ from scanner_mover import config
 from scanner_mover.cli import app
 from scanner_mover.config import Settings
 from scanner_mover.errors import ExitStatus
-from tests.docker.documents import DEPLOYMENT, DOCUMENTS, README, blocks, our_commands, quoted, table
+from tests.docker.documents import (
+    CONTRIBUTING,
+    DEPLOYMENT,
+    DOCUMENTS,
+    MAP,
+    README,
+    TESTS,
+    blocks,
+    missing_files,
+    our_commands,
+    quoted,
+    quoted_in_text,
+    table,
+)
 from tests.docker.files import DOCKER, TOP
 from tests.support.site import BIN, Site, fake_tool
 
@@ -167,17 +180,19 @@ def test_each_message_of_the_readme_is_one_of_the_program() -> None:
                     assert len(part) < 4 or any(part in text for text in texts), f"{message}: {part!r}"
 
 
-def test_the_map_of_the_code_names_what_is_there_and_each_folder() -> None:
-    package = TOP / "scanner_mover"
-    path = package / "README.md"
-    endings = (".py", ".dump", ".md", ".toml", "/")
-    named = {name for name in quoted(path.read_text()) if re.fullmatch(r"[\w./]+", name) and name.endswith(endings)}
-    assert len(named) > 30
-    missing = {name for name in named if not (package / name).exists() and not (TOP / name).exists()}
-    assert missing == set()
-    folders = {f"{one.name}/" for one in package.iterdir() if one.is_dir() and one.name != "__pycache__"}
-    assert folders <= set(quoted("".join(row[0] for row in table(path, "folder"))))
-    assert len(table(path, "to change")) >= 10
+@pytest.mark.parametrize("path", [MAP, TESTS, CONTRIBUTING], ids=["map", "tests", "contributing"])
+def test_each_file_that_a_document_for_contributors_names_is_there(path: Path) -> None:
+    assert missing_files(path) == set()
+    assert [line for line in path.read_text().splitlines() if len(line) > 120] == []
+
+
+def test_the_map_of_the_code_has_each_folder_and_the_names_of_what_is_in_it() -> None:
+    folders = {f"{one.name}/" for one in MAP.parent.iterdir() if one.is_dir() and one.name != "__pycache__"}
+    assert folders <= set(quoted("".join(row[0] for row in table(MAP, "folder"))))
+    names = {word for word in quoted_in_text(MAP) if re.fullmatch(r"(?!R\d)\w*_\w+|[A-Z]\w+\.\w+", word)}
+    assert len(names) > 5
+    code = "\n".join(path.read_text() for path in MAP.parent.rglob("*.py"))
+    assert [name for name in names for part in name.split(".") if not re.search(rf"\b{part}\b", code)] == []
 
 
 @pytest.mark.parametrize("path", sorted((TOP / "fixtures/pictures").glob("*.svg")), ids=lambda path: path.stem)
