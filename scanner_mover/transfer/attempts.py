@@ -18,6 +18,7 @@ from scanner_mover.scanner.inventory import Inventory
 from scanner_mover.scanner.retrieve import NothingRetrievableError, Retriever, Sent
 from scanner_mover.site.filing import Kept, SetAside
 from scanner_mover.site.images import images_in
+from scanner_mover.text import counted
 from scanner_mover.transfer.faults import SET_ASIDE, Fault, Message, fault, unusable
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.study import Series, Study, recounted, remembered, with_list
@@ -77,7 +78,8 @@ class Attempts:
         before = max(memory.largest, len(series.here.names))
         retries = self.limits.retries if study.memory.failed_at is None else 0
         if how is How.BY_NAME:
-            job.log(f"{study.uid}/{uid}, asking for {_images(memory.listing_missing)} missing")
+            missing = counted(memory.listing_missing, "image", "images")
+            job.log(f"{study.uid}/{uid}, asking for what is missing: {missing}")
         self._note_retrieving(study)
         sent, tries = Sent(), 0
 
@@ -180,10 +182,6 @@ class Attempts:
         if how is How.WHOLE:
             return [move_of_series(study.uid, uid)]
         return moves_of_images(study.uid, uid, self.missing_uids(series))
-
-
-def _images(number: int) -> str:
-    return "the image that is" if number == 1 else f"the {number} images that are"
 
 
 def _set_aside(text: str) -> Fault:

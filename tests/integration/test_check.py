@@ -62,7 +62,11 @@ def parse(done: "subprocess.CompletedProcess[str]") -> Found:
     )
     assert found.exit_status == (1 if found.fix else 0), found
     number = len(found.fix)
-    assert last == (f"{number} thing{'s' if number > 1 else ''} to fix" if number else "ready: nothing to fix")
+    is_busy = any("the scanner is busy" in line for line in found.not_tested)
+    nothing = (
+        "nothing to fix, but the scanner was too busy to be tested: try again" if is_busy else "ready: nothing to fix"
+    )
+    assert last == (f"{number} thing{'s' if number > 1 else ''} to fix" if number else nothing)
     return found
 
 

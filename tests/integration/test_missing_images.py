@@ -26,7 +26,7 @@ def test_a_real_scanner_sends_what_is_missing(scenario: Scenario) -> None:
     scenario.have(study.paths[1:4])
     scenario.a_pass()
     assert scenario.where(study) == "finished-scans"
-    assert scenario.said(f"{series_of(study)}, asking for the 3 images that are missing")
+    assert scenario.said(f"{series_of(study)}, asking for what is missing: 3 images")
     assert len(scenario.pulls()) == 2
 
 

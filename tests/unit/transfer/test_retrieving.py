@@ -122,7 +122,7 @@ def test_R30_the_second_time_only_what_is_missing_is_asked_for(made, tmp_path):
     one = made(SeriesMemory(attempt=DONE._replace(at=ago(3000)), received=4, largest=4))
     one.run()
     assert one.console.queries == [("IMAGE", 2)]
-    assert f"{STUDY}/{SERIES}, asking for the 2 images that are missing" in one.lines
+    assert f"{STUDY}/{SERIES}, asking for what is missing: 2 images" in one.lines
 
 
 def test_R30_a_retry_asks_for_what_did_not_come_at_the_first_try(made):
