@@ -57,6 +57,11 @@ def before_exec() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
+def is_ending() -> bool:
+    """Whether we were asked to end."""
+    return _asked != 0
+
+
 def over() -> None:
     """From now on signals change nothing any more: only the exit status is left to give."""
     global _over

@@ -1,12 +1,16 @@
 """What is written into a file is there whole or not at all; JSON is one line that no terminal obeys."""
 
+import io
 import json
 import os
 import stat
+import sys
 
 import pytest
 
-from scanner_mover.display.output import json_line, put
+from scanner_mover import signals
+from scanner_mover.display.output import finish, json_line, put
+from scanner_mover.display.stream import Stream
 from scanner_mover.errors import UnusableError
 
 
@@ -66,3 +70,13 @@ def test_json_is_one_line_that_a_terminal_does_not_obey(text):
     assert line.endswith("\n")
     assert line[:-1].isprintable()
     assert json.loads(line) == {"text": text}
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(0, None), (15, 1)])
+def test_after_a_signal_nobody_is_waited_for_at_the_end(monkeypatch, asked, seconds):
+    streams = [io.TextIOWrapper(io.BufferedWriter(Stream(1, is_closed=False))) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    monkeypatch.setattr(signals, "_asked", asked)
+    assert finish(0, was_the_job=True) == 0
+    assert [one.buffer.raw.most_seconds for one in streams] == [seconds] * 2
