@@ -213,15 +213,15 @@ def _modalities(where: Place, key: str, value: Any) -> tuple[str, ...]:
 
 def _command(where: Place, key: str, value: Any) -> tuple[str, ...]:
     """A program and its arguments, which are taken as they stand; a program `./name` lies beside the configuration."""
-    words = value if isinstance(value, list) else []
-    if not words or not all(isinstance(word, str) and "\0" not in word and _is_utf8(word) for word in words):
+    command = value if isinstance(value, list) else []
+    if not command or not all(isinstance(word, str) and "\0" not in word and _is_utf8(word) for word in command):
         raise where.error(key, 'must be a list of strings, a program and its arguments, such as ["/usr/bin/logger"]')
-    program = words[0].strip(_BLANKS)
+    program = command[0].strip(_BLANKS)
     if not program:
         raise where.error(key, "names no program")
     if "/" in program:
         program = _beside(where.file, program)
-    return (program, *words[1:])
+    return (program, *command[1:])
 
 
 def _tls(where: Place, key: str, value: Any) -> Tls:

@@ -155,9 +155,9 @@ def clock(server: ServerFolders) -> Findings:
 def passes(settings: Settings, server: ServerFolders) -> Findings:
     """Whether a pass runs now or ran lately."""
     running = is_locked(server.lock)
-    words = {True: "a pass holds it now", False: "free", None: "who holds it cannot be seen here"}
+    holders = {True: "a pass holds it now", False: "free", None: "who holds it cannot be seen here"}
     overview = look(settings, server)
-    yield fix(overview.hangs) if overview.hangs else ok(f"the lock {server.lock}: {words[running]}")
+    yield fix(overview.hangs) if overview.hangs else ok(f"the lock {server.lock}: {holders[running]}")
     yield from map(fix, overview.left_alone)
     age = overview.last_pass_age_seconds
     if (age is not None and age <= _MOST_SECONDS_BETWEEN_PASSES) or running:

@@ -143,8 +143,8 @@ def _first_pass(plan: _Plan) -> str:
         return f"a first pass could not be made: {owner.name} may not run {plan.script}; chmod the folders above it"
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"a first pass could not be made as {owner.name}: {error}"
-    said = done.stderr.decode("utf-8", "replace").strip()
-    return f"a first pass was made as {owner.name}: exit status {done.returncode}" + (f", {said}" if said else "")
+    printed = done.stderr.decode("utf-8", "replace").strip()
+    return f"a first pass was made as {owner.name}: exit status {done.returncode}" + (f", {printed}" if printed else "")
 
 
 def _to_register(plan: _Plan) -> list[str]:

@@ -71,12 +71,12 @@ class Element:
 
 @dataclass
 class Dump:
-    """What dcmdump printed of one file; `error` when it could not read the file to its end, and why in `words`."""
+    """What dcmdump printed of one file; `error` when it could not read the file to its end, and why in `text`."""
 
     file: str
     elements: list[Element] = field(default_factory=list)
     error: Unread | None = None
-    words: str = ""
+    text: str = ""
 
     def all(self, tag: str, path: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The values of every element TAG that stands in the sequences PATH (none: at the top)."""
@@ -144,7 +144,7 @@ def parse(out: Iterable[str], err: Iterable[str]) -> list[Dump]:
         for line in complaints:
             if line.endswith(f": reading file: {dump.file}"):
                 dump.error = Unread.BROKEN
-                dump.words = line.removesuffix(f": reading file: {dump.file}").removeprefix("E: dcmdump: ")
+                dump.text = line.removesuffix(f": reading file: {dump.file}").removeprefix("E: dcmdump: ")
     return dumps
 
 
@@ -230,7 +230,7 @@ def _read_all(
 
 def _unread(name: str, why: Unread | None) -> Dump:
     why = why or Unread.NOTHING_SAID
-    return Dump(name, error=why, words=why.value)
+    return Dump(name, error=why, text=why.value)
 
 
 def _is_text(name: str) -> bool:

@@ -133,6 +133,6 @@ def make_query_file(tools: Toolbox, query: Query, path: str) -> str:
         small_dictionary=True,
     )
     if run.exit_status or not os.path.isfile(dicom):
-        words = (run.err or run.out or ["it said nothing"])[-1]
-        raise UnusableError(f"dump2dcm made no query file in {os.path.dirname(path)}: {words}")
+        why = (run.err or run.out or ["it said nothing"])[-1]
+        raise UnusableError(f"dump2dcm made no query file in {os.path.dirname(path)}: {why}")
     return dicom

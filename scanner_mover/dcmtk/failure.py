@@ -37,16 +37,16 @@ def of_status(status: str) -> Failure | None:
     """
     if status.startswith("Success"):
         return None
-    words = status.replace(" ", "")
-    if "OutOfResources" in words or words.startswith("UnknownStatus:0xa70"):
+    compact = status.replace(" ", "")
+    if "OutOfResources" in compact or compact.startswith("UnknownStatus:0xa70"):
         kind = Kind.OUT_OF_RESOURCES
-    elif "MoveDestination" in words:
+    elif "MoveDestination" in compact:
         kind = Kind.UNKNOWN_DESTINATION
-    elif words.startswith("Warning"):
+    elif compact.startswith("Warning"):
         kind = Kind.PARTIAL
-    elif words.startswith("Cancel"):
+    elif compact.startswith("Cancel"):
         kind = Kind.CANCELLED
-    elif words.startswith("Pending"):
+    elif compact.startswith("Pending"):
         kind = Kind.INTERRUPTED
     else:
         kind = Kind.REFUSED
@@ -61,7 +61,7 @@ def of_lines(lines: Iterable[str]) -> Failure:
     lines = list(lines)
     texts = [_FILE.sub(r"\1", _CODE.sub("", found[1])) for line in lines if (found := _TROUBLE.fullmatch(line))]
     text = _RESET.sub(_HUNG_UP, " ".join(texts[:_MOST_TEXTS])) or "no final status came"
-    title = next((title for words, title in _TITLES.items() if words in text), None)
+    title = next((title for text_of_it, title in _TITLES.items() if text_of_it in text), None)
     return Failure(_kind(text), text, Detail(title=title, refused=refused(lines)))
 
 

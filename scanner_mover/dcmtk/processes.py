@@ -37,8 +37,8 @@ def with_argument(program: str, is_wanted: Callable[[str], bool]) -> list[Proces
             if os.stat(f"/proc/{pid}").st_uid != os.geteuid():
                 continue
             with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = os.fsdecode(file.read()).split("\0")
-            if any(os.path.basename(word) == program for word in words) and any(map(is_wanted, words)):
+                arguments = os.fsdecode(file.read()).split("\0")
+            if any(os.path.basename(argument) == program for argument in arguments) and any(map(is_wanted, arguments)):
                 process = _look(pid)
                 found += [process] if process is not None else []
     return found

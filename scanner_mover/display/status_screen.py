@@ -77,14 +77,14 @@ def _cells(request: RequestStatus, now: float, on: Console, whole: bool) -> dict
     total = None if None in expected else sum(one or 0 for one in expected)
     bar_width = _SHORT_BAR_WIDTH if _VERY_NARROW <= on.width < NARROW else _BAR_WIDTH
     red = _ATTENTION if request.needs_attention else ""
-    words = Text(texts["waits for"], style=red)
-    words.no_wrap, words.overflow = not whole, "fold" if whole else "ellipsis"
+    waits_for = Text(texts["waits for"], style=red)
+    waits_for.no_wrap, waits_for.overflow = not whole, "fold" if whole else "ellipsis"
     return {
         **{name: Text(text) for name, text in texts.items()},
         "study": Text(texts["study"], style=red or "cyan", overflow="fold"),
         "bar": bar_text(on, sum(one.received for one in series), total, bar_width),
         "state": Text(texts["state"], style=STYLES.get(texts["state"], "")),
-        "waits for": words,
+        "waits for": waits_for,
     }
 
 
@@ -127,9 +127,9 @@ def _list(rows: Sequence[dict[str, Text]], width: int) -> Iterator[RenderableTyp
             line.rstrip()
             yield row["study"]
             yield _indented(line)
-            words = row["waits for"].copy()
-            words.no_wrap, words.overflow = False, "fold"
-            yield _indented(words)
+            waits_for = row["waits for"].copy()
+            waits_for.no_wrap, waits_for.overflow = False, "fold"
+            yield _indented(waits_for)
 
 
 def _indented(what: RenderableType) -> Padding:

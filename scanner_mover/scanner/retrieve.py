@@ -117,14 +117,14 @@ class Retriever:
 
     def _while_running(self, name: str) -> Callable[[], None]:
         """What is called now and then while a C-MOVE runs: it sees that there is room, and logs that all goes on."""
-        began = said = time.monotonic()
+        began = last_line = time.monotonic()
 
         def goes_on() -> None:
-            nonlocal said
+            nonlocal last_line
             self._need_room()
             now = time.monotonic()
-            if now - said >= _SAY_SECONDS:
-                said = now
+            if now - last_line >= _SAY_SECONDS:
+                last_line = now
                 self.log(f"{name} goes on ({now - began:.0f} s)")
 
         return goes_on

@@ -84,7 +84,7 @@ def verdict(
 
 def _damage(dump: Dump) -> Verdict | None:
     if dump.error is not None:
-        return Verdict(Reason.DAMAGED, f"it is not whole: {dump.words}")
+        return Verdict(Reason.DAMAGED, f"it is not whole: {dump.text}")
     for tag in (SOP_INSTANCE_UID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID):
         uid = dump.one(tag)
         if uid is None or not is_uid(uid):

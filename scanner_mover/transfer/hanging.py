@@ -34,16 +34,16 @@ def line_once(server: ServerFolders, lock: str) -> str | None:
     text = line(server, lock)
     if text is None:
         return None
-    said = f"{_last_written(server)}".encode()
+    this_pass = f"{_last_written(server)}".encode()
     try:
-        if read_regular(server.hanging, _MOST_BYTES) == said:
+        if read_regular(server.hanging, _MOST_BYTES) == this_pass:
             return None
     except OSError:
         pass
     with contextlib.suppress(OSError):
         file = open_descriptor(server.hanging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            os.write(file, said)
+            os.write(file, this_pass)
         finally:
             os.close(file)
     return text

@@ -181,13 +181,13 @@ def _run(command: Sequence[str], text: str) -> tuple[str | None, bool]:
         if child is not None:
             with signals.deferred():
                 child.end()
-    said = f": {printable(lines[0])[:_MOST_CHARACTERS_OF_A_LINE]}" if lines else ""
+    output = f": {printable(lines[0])[:_MOST_CHARACTERS_OF_A_LINE]}" if lines else ""
     if child.ended is not None:
-        return f"{child.ended.text}{said}", True
+        return f"{child.ended.text}{output}", True
     status = child.exit_status
     if status < 0:
-        return f"ended by signal {-status}{said}", False
-    return (f"exit status {status}{said}", False) if status else (None, False)
+        return f"ended by signal {-status}{output}", False
+    return (f"exit status {status}{output}", False) if status else (None, False)
 
 
 class _CannotStartError(Exception):

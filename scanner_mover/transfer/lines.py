@@ -39,8 +39,8 @@ def of_pass(frame: Frame, settings: Settings | None, work: Work, raised: BaseExc
     changes = reported.shortened(all_changes)
     events = notify.events_of(frame.project, clock.iso(frame.started), frame.closed, changes)
     wanted = notify.wanted(settings, events) if settings is not None else ()
-    said = {change.text for change in all_changes}
-    standing = [one for one in reported.from_json(frame.state.faults) if one.text not in said]
+    new_texts = {change.text for change in all_changes}
+    standing = [one for one in reported.from_json(frame.state.faults) if one.text not in new_texts]
     met = {(one.group, one.content) for one in frame.faults}
     again = (one.text for one in standing if (one.group, one.content) in met)
     lines = [*changes, *closed]

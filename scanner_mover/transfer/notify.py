@@ -1,4 +1,4 @@
-"""Which events a pass tells the site's programs of, and what becomes of those that were not heard (`hooks`).
+"""Which events a pass tells the site's programs of, and what becomes of those that were not delivered (`hooks`).
 
 A plain module: most passes have no event.
 """
@@ -60,26 +60,26 @@ def deliver(
     """Run the site's programs for the NEW events, and once more for those that were KEPT by an earlier pass.
 
     To be called without the lock. The state file already has the new ones, in case that we are killed; here it gets
-    those that were not heard. Gives the lines about programs that an event did not reach twice, and of those that hear
-    again. Raises Ended.
+    those that were not delivered. Gives the lines about programs that an event did not reach twice, and about those
+    that it reaches again. Raises Ended.
     """
     earlier = [event for value in kept if (event := second_try(value)) is not None]
     undelivered = run_hooks(settings, [*earlier, *new])
     for one in undelivered:
         log(one.text)
     lost = {one.event.option: one.text for one in undelivered if one.event.is_second_try}
-    heard = {event.option for event in (*earlier, *new)} - {one.event.option for one in undelivered}
-    return _keep(server, to_keep(undelivered), lost, heard, log)
+    delivered = {event.option for event in (*earlier, *new)} - {one.event.option for one in undelivered}
+    return _keep(server, to_keep(undelivered), lost, delivered, log)
 
 
 def _keep(
     server: ServerFolders,
     events: list[dict[str, object]],
     lost: Mapping[str, str],
-    heard: Collection[str],
+    delivered: Collection[str],
     log: Callable[[str], None],
 ) -> list[Change]:
-    """Put EVENTS into the state file, and that those of the options LOST were lost, those HEARD delivered.
+    """Put EVENTS into the state file, and that those of the options LOST were lost, and those DELIVERED.
 
     While another pass has the lock the file stays, and what it has is told twice.
     """
@@ -87,7 +87,7 @@ def _keep(
 
     def put(known: State) -> None:
         known.events = list(events)
-        now, now_changed = reported.of_hooks(reported.from_json(known.faults), lost, heard, time.time())
+        now, now_changed = reported.of_hooks(reported.from_json(known.faults), lost, delivered, time.time())
         known.faults = reported.to_json(now)
         changes.extend(now_changed)
 

@@ -142,14 +142,14 @@ def _without_advice(line: str) -> str:
 
 
 def of_hooks(
-    reported: Sequence[Reported], lost: Mapping[str, str], heard: Collection[str], now: float
+    reported: Sequence[Reported], lost: Mapping[str, str], delivered: Collection[str], now: float
 ) -> tuple[list[Reported], list[Change]]:
     """REPORTED with the programs of the site that an event did not reach (LOST: options and why), and the lines for it.
 
-    HEARD are the options whose programs took all events; NOW is in seconds of the epoch.
+    DELIVERED are the options whose programs took all events; NOW is in seconds of the epoch.
     """
     groups = {one.group for one in reported}
-    over = {f"{_HOOK}{option}" for option in heard}
+    over = {f"{_HOOK}{option}" for option in delivered}
     kept = [one for one in reported if one.group not in over]
     changes = [_end_of(one, now - one.since, Scope()) for one in reported if one.group in over]
     for option, why in lost.items():
