@@ -15,6 +15,7 @@ from scanner_mover.display.output import json_line, printing, put, say
 from scanner_mover.errors import LockHeldError
 from scanner_mover.scanner.progress import Progress
 from scanner_mover.site import state
+from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.log import Log
 from scanner_mover.transfer.one_pass import PassResult, View, place_of, run_pass
 
@@ -40,7 +41,7 @@ def make_pass(options: MoveOptions, program: str, log_opened: Callable[[Log], No
         if options.verbose or options.studies or sys.stderr.isatty():
             say(f"another pass holds the lock {error}{_since(options, program)}; nothing was done")
         else:
-            _say_if_it_hangs(options, program, str(error))
+            _say_if_it_hangs(place_of(options, program).server, str(error))
         raise
     _show(options, result)
     if result.raised is not None:
@@ -48,11 +49,16 @@ def make_pass(options: MoveOptions, program: str, log_opened: Callable[[Log], No
     return result.exit_status
 
 
-def _say_if_it_hangs(options: MoveOptions, program: str, lock: str) -> None:
-    """Cron's passes are silent while another one runs, but not when that one has stopped."""
+def _say_if_it_hangs(server: ServerFolders, lock: str) -> None:
+    """Cron's passes are silent while another one runs, but not when that one has stopped.
+
+    Of the folder of requests, which two projects may share, only the other project can say that.
+    """
+    if lock != server.lock:
+        return
     from scanner_mover.transfer.hanging import line_once  # seldom needed
 
-    text = line_once(place_of(options, program).server, lock)
+    text = line_once(server)
     if text is not None:
         say(text)
 

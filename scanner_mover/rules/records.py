@@ -126,8 +126,8 @@ class StudyMemory(Record):
     `fingerprint` stands for the scanner's series, counts and deciding lists, the same since `unchanged_since` (R22 a).
     `over_age_since` is when a pass first saw the request over age; `failed_at` is when an attempt of it last failed, in
     seconds of the epoch. `closing_asked`: the last questions before closing that changed nothing (R44);
-    `closing_unanswered`: they were not all answered. `step_seen_open`: when MPPS files were here last, one had a step
-    that has not ended.
+    `closing_unanswered`: they were not all answered. `open_steps` are the MPPS files whose steps were in progress when
+    they were read last, `steps_seen` is how many MPPS files there were at most; `step_lost`: the last pass missed one.
     `obstacle` says why the last of them did not close it, empty if nothing stood in the way.
     `study_date` is what the STUDY level tells, empty if it tells none, None while it was not asked (R32).
     `waits_for`, `waits_text` and `next_try` (seconds of the epoch) are what `status` shows.
@@ -147,7 +147,9 @@ class StudyMemory(Record):
     study_date: str | None = None
     closing_asked: Asked | None = None
     closing_unanswered: bool = False
-    step_seen_open: bool = False
+    open_steps: tuple[str, ...] = ()
+    steps_seen: int = 0
+    step_lost: bool = False
     obstacle: str = ""
     waits_for: str = "nothing"
     waits_text: str = ""

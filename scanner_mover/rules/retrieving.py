@@ -22,8 +22,11 @@ from scanner_mover.rules.series import are_named_by_uid
 
 # R29: after this many series in a row that brought nothing at all, the scanner as a whole is failing.
 SILENT_SERIES = 3
+# R29: from so many attempts in a row that brought nothing on, the pauses are long.
+LONG_PAUSE_AFTER = 2
 # A scanner that stalls so often in a row is not asked for more in this pass.
 MOST_STALLS = 2
+STALLS = {Kind.STALLED, Kind.ENDLESS}
 
 _SHORTEST_LONG_PAUSE_SECONDS = 60.0
 
@@ -35,7 +38,6 @@ _NOTHING_ELSE_IN_THIS_PASS = {
     Kind.INSECURE,
     Kind.UNSUPPORTED,
     Kind.UNKNOWN_DESTINATION,
-    Kind.ENDLESS,
 }
 
 
@@ -64,7 +66,7 @@ class NotNow(enum.Enum):
 
 def pause_seconds(fruitless: int, pauses: Pauses, *, succeeded: bool) -> float:
     """How long to wait after an attempt, when FRUITLESS in a row brought nothing (R29)."""
-    if fruitless < 2:
+    if fruitless < LONG_PAUSE_AFTER:
         return pauses.repull_after if succeeded else 0.0
     longest = max(pauses.repull_at_most, pauses.repull_after)
     shortest = max(_SHORTEST_LONG_PAUSE_SECONDS, pauses.repull_after)
@@ -266,7 +268,7 @@ def limits_after(limits: PassLimits, failure: Failure | None) -> PassLimits:
     """LIMITS after one more attempt: a retry that did not help once is not made again in this pass."""
     if failure is None:
         return replace(limits, stalls=0)
-    stalls = limits.stalls + (failure.kind is Kind.STALLED)
+    stalls = limits.stalls + (failure.kind in STALLS)
     over = ends_the_pass(failure) or stalls >= MOST_STALLS
     retries = 0 if is_worth_another_try(failure) else limits.retries
     return PassLimits(retries, stalls, failure if over else None)

@@ -24,6 +24,14 @@ def in_order_of_turn(requests: Sequence[T], uid_of: Callable[[T], str], memory: 
     return sorted(requests, key=failed_at)
 
 
+def studies_in_order(uids: Iterable[str], memory: Mapping[str, StudyMemory]) -> list[str]:
+    """The studies in the order in which the scanner is asked for them: those of which the last pass had an error last.
+
+    One whose answers have no end ends the association for those behind it.
+    """
+    return sorted(uids, key=lambda uid: uid in memory and memory[uid].error is not None)
+
+
 def series_in_order(uids: Iterable[str], memory: Mapping[str, SeriesMemory]) -> list[str]:
     """The series of a study as the scanner tells them, but those whose last attempt failed at the end."""
     return sorted(uids, key=lambda uid: uid in memory and memory[uid].error is not None)

@@ -21,7 +21,7 @@ from scanner_mover.dicom import (
 )
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules.records import ReportedSeries
-from scanner_mover.rules.retrieving import MOST_STALLS
+from scanner_mover.rules.retrieving import MOST_STALLS, STALLS
 from scanner_mover.rules.series import number_of_images
 from scanner_mover.scanner.ask import ask, ending
 from scanner_mover.scanner.query_files import QueryFiles
@@ -78,7 +78,7 @@ class Everything:
 
 class Inventory:
     """Asks one scanner during one pass. After a failure that ends the pass nothing is sent any more, nor after
-    `MOST_STALLS` questions in a row on which the scanner fell silent.
+    `MOST_STALLS` questions in a row on which the scanner fell silent, or whose answers came to no end.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Inventory:
         self._retries = retries
         self._log = log
         self._stalls = 0
+        self._last_stall: Kind | None = None
         self._ended_by: Failure | None = None
 
     def series(self, study_instance_uids: Sequence[str]) -> dict[str, SeriesAnswer]:
@@ -119,8 +120,13 @@ class Inventory:
         if self._ended_by is not None:
             return [Found([], self._ended_by)] * len(queries)
         found = ask(self._tools, self._settings, self._files, queries, tags, retries=self._retries, log=self._log)
-        stalled = next((one.failure for one in found if one.failure and one.failure.kind is Kind.STALLED), None)
-        self._stalls = 0 if stalled is None else self._stalls + 1
+        failures = [one.failure for one in found if one.failure is not None]
+        stalled = next((one for one in failures if one.kind in STALLS), None)
+        # Silence that another answer ended is over; answers without end have taken their time.
+        self._stalls += stalled is not None
+        if stalled is None and self._last_stall is Kind.STALLED:
+            self._stalls = 0
+        self._last_stall = None if stalled is None else stalled.kind
         self._ended_by = ending(found) or (stalled if self._stalls >= MOST_STALLS else None)
         return found
 

@@ -3,6 +3,7 @@
 A plain module: every pass takes them.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -15,6 +16,7 @@ from scanner_mover.files import open_descriptor
 _NO_LOCKS_HERE = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
 _SECONDS_BETWEEN_TRIES = 0.05
+_SECONDS_BETWEEN_BEATS = 10.0
 
 
 class Lock:
@@ -25,6 +27,8 @@ class Lock:
 
     def __init__(self) -> None:
         self._held: list[int] = []
+        self._file: int | None = None
+        self._next_beat = 0.0
 
     def file(self, path: str, *, writable: bool = True) -> None:
         """Lock the file PATH, made when missing. It never waits. Network file systems lock only what is WRITABLE.
@@ -42,6 +46,7 @@ class Lock:
             self._take(descriptor, path)
             try:
                 if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                    self._file = descriptor
                     return
             except OSError:
                 pass
@@ -62,6 +67,13 @@ class Lock:
                 if time.monotonic() >= end:
                     raise
             time.sleep(_SECONDS_BETWEEN_TRIES)
+
+    def beat(self) -> None:
+        """Give the lock file that we hold the time of this moment, now and then: our pass goes on."""
+        if self._file is not None and time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + _SECONDS_BETWEEN_BEATS
+            with contextlib.suppress(OSError):
+                os.utime(self._file)
 
     def folder(self, path: str) -> bool:
         """Lock the folder PATH. It never waits. False when PATH is missing or its file system locks no folders.
@@ -94,5 +106,6 @@ class Lock:
 
     def release(self) -> None:
         """Release all of them."""
+        self._file = None
         while self._held:
             os.close(self._held.pop())

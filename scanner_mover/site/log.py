@@ -16,7 +16,7 @@ from scanner_mover.text import printable
 class Log:
     """Appends lines to a file. `echo`, if there is one, is called with every message too.
 
-    `failure` says why the log could not be written, None while it can.
+    `failure` says why the log could not be written, None while it can. `beat` is called with each message.
     """
 
     def __init__(self, path: str | None, echo: Callable[[str], None] | None = None) -> None:
@@ -27,6 +27,7 @@ class Log:
         self.path = path
         self.echo = echo
         self.failure: str | None = None
+        self.beat: Callable[[], None] = _nothing
         self._file = -1 if path is None else _open(path)
 
     def reopen(self) -> None:
@@ -50,6 +51,7 @@ class Log:
         A write that fails does not end the pass: `failure` says so, and the pass ends with exit status 4.
         """
         message = printable(message)
+        self.beat()
         if self.echo is not None:
             self.echo(message)
         if self._file < 0:
@@ -67,6 +69,10 @@ class Log:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _nothing() -> None:
+    pass
 
 
 def _open(path: str) -> int:

@@ -31,7 +31,7 @@ from scanner_mover.transfer import health
 from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.closed import Mover
 from scanner_mover.transfer.closing import Closing
-from scanner_mover.transfer.faults import fault, lost_step, no_study
+from scanner_mover.transfer.faults import fault, no_study
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.last_look import LastLook
 from scanner_mover.transfer.receiving import receiver_of, receiving
@@ -39,8 +39,7 @@ from scanner_mover.transfer.report import StudyReport
 from scanner_mover.transfer.retrieving import Retrieving
 from scanner_mover.transfer.steps import Steps
 from scanner_mover.transfer.study import Study, look, remembered, series_reports
-from scanner_mover.transfer.telling import note_failure
-from scanner_mover.transfer.waiting import has_lost_a_step
+from scanner_mover.transfer.telling import note_failure, report_lost_steps
 
 
 def handle(job: Job, findings: Findings) -> None:
@@ -65,7 +64,7 @@ def handle(job: Job, findings: Findings) -> None:
     with receiving(receiver, attempts, tools):
         # Before the scanner is asked: what it says then is at least as new as the end of the procedure.
         steps_at_first = steps.of_all()
-        answers = inventory.series(job.study_instance_uids)
+        answers = inventory.series(turns.studies_in_order(job.study_instance_uids, findings.memory))
         findings.scanner_down = any(
             one.failure is not None and one.failure.kind in NO_CONNECTION for one in answers.values()
         )
@@ -139,10 +138,12 @@ class _Requests:
         uid = request.study_instance_uid
         study = Study(request, self._memory(uid), self.answers[uid], self.asked_at, self.steps.get(uid, ()))
         received = sum(one.received for one in study.memory.series.values())
+        report_lost_steps(self.job, self.findings, study)
         try:
             outcome = self._handle(study, images)
         except UnusableError as error:
-            self.findings.faults.append(fault(error))
+            # A pass that asks nothing, since it is switched off, does not test it.
+            self.findings.faults.append(fault(error)._replace(of_scanner=True))
             self.job.log(str(error))
             study.error, outcome = str(error), Outcome.ERROR
         finally:
@@ -185,8 +186,6 @@ class _Requests:
 
     def _say_procedure(self, study: Study) -> None:
         log = self.job.log
-        if has_lost_a_step(study):
-            self.findings.faults.append(fault(lost_step(study.uid, self.job.folders.scanner)))
         if not study.steps:
             log(f"could not find {study.uid} MPPS file in {self.job.folders.scanner}/")
         elif not study.open_steps:

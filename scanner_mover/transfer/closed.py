@@ -10,7 +10,7 @@ from scanner_mover.errors import UnusableError
 from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.site import ledger, requests
 from scanner_mover.site.disk import sync_file_system, sync_folder
-from scanner_mover.transfer.faults import FIND, MOVE, fault
+from scanner_mover.transfer.faults import FIND, MOVE
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.report import ClosedRequest
 from scanner_mover.transfer.study import Study, series_reports
@@ -71,8 +71,8 @@ class Mover:
             ),
         )
         moved = requests.close(study.request, folder)
-        if moved:
-            self._remove_older(study.uid, job.folders.failed_scans if finished else job.folders.finished_scans)
+        if moved and finished:
+            self._remove_older(study.uid, job.folders.failed_scans)
         for changed in (folder, job.folders.active_scans):
             sync_folder(changed)
         for file in moved:
@@ -86,12 +86,11 @@ class Mover:
         self.findings.closed.append(ClosedRequest(study.uid, finished, reason, series, raw))
 
     def _remove_older(self, study_instance_uid: str, folder: str) -> None:
-        """Remove what an earlier request left in FOLDER: a study is in one of the folders."""
+        """Remove what an earlier request, which failed, left in FOLDER."""
         try:
             if requests.remove_older(folder, study_instance_uid):
                 self.job.log(f"{study_instance_uid} is no longer in {folder}, where an earlier request had left it")
         except UnusableError as error:
-            self.findings.faults.append(fault(error))
             self.job.log(str(error))
 
 

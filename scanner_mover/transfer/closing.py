@@ -53,7 +53,15 @@ class Closing:
             return self.mover.fail(study, reason, lambda file: f"{study.uid}, {reason}")
         why = self._waiting(study, waits)
         self.job.log("we are not done yet with this job")
-        return self._look_at_age(study, why)
+        return self._look_at_age(study, why, may_fail=not self._goes_on(study, waits))
+
+    def _goes_on(self, study: Study, waits: WaitsFor | None) -> bool:
+        """Whether STUDY waits for something that comes within minutes, so that it does not fail now (R24)."""
+        if waits is None:  # for the next questions before it is closed
+            return study.error is None and study.uid not in self.findings.asked
+        if waits is WaitsFor.QUIET or waits is WaitsFor.MPPS:
+            return waiting.is_quiet_counted(study, self.job.settings)
+        return waits in (WaitsFor.RETRIEVE, WaitsFor.IMAGES) and self.retrieving.has_just_begun(study)
 
     def _waits_for(self, study: Study) -> WaitsFor | None:
         return waiting.waits_for(study, self.job.settings, self.retrieving.seconds_left(study))
@@ -135,8 +143,8 @@ class Closing:
         study.memory = study.memory._replace(waits_for=why.waits_for.value, waits_text=why.text, next_try=next_try)
         return why
 
-    def _look_at_age(self, study: Study, why: Waiting) -> Outcome:
-        """Close the request of STUDY, which is not finished, if it has failed (R24)."""
+    def _look_at_age(self, study: Study, why: Waiting, *, may_fail: bool) -> Outcome:
+        """Close the request of STUDY, which is not finished, if it has failed and MAY_FAIL (R24)."""
         outcome = Outcome.WAITING if study.error is None else Outcome.ERROR
         if not study.request.files or not self.job.closes:
             return outcome
@@ -151,6 +159,9 @@ class Closing:
         if not rules.gives_up(study.answered, since, now):
             then = "it fails if that is still so in a minute" if study.answered else "kept until the scanner answers"
             self.job.log(f'"{study.name}" is old, {then}')
+            return outcome
+        if not may_fail:
+            self.job.log(f'"{study.name}" is old, but it goes on')
             return outcome
         missing = [
             one.memory._replace(expected=one.count.expected, received=one.count.received)

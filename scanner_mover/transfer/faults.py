@@ -120,12 +120,17 @@ def no_study(study_instance_uid: str) -> Message:
 
 
 def lost_step(study_instance_uid: str, folder: str) -> Message:
-    """That the MPPS files of a study have gone from FOLDER, though a step was in progress (R20)."""
+    """That the MPPS file of a step in progress has gone from FOLDER (R20)."""
     text = (
         f"study {study_instance_uid}: a step of it was in progress, and its MPPS file is no longer in {folder}; the "
         "study stays open: is that folder's disk mounted, does the program that writes the files run?"
     )
-    return Message(f"{_LOST_STEP}{study_instance_uid}", text, ExitStatus.UNUSABLE, of_scanner=False)
+    return Message(lost_step_group(study_instance_uid), text, ExitStatus.UNUSABLE)
+
+
+def lost_step_group(study_instance_uid: str) -> str:
+    """The group of that fault."""
+    return f"{_LOST_STEP}{study_instance_uid}"
 
 
 def unusable(text: str) -> Fault:

@@ -102,6 +102,7 @@ class Frame:
                 make_folder(self.server.pids)
             if os.path.isdir(self.server.pids):
                 self.lock.file(self.server.lock)
+                self.lock.beat()
                 self.may_write = not self.options.dry_run
             if settings is not None:
                 self.lock.folder(DataFolders(settings.data_dir).active_scans)
@@ -123,6 +124,7 @@ class Frame:
         """Open the log; a dry run has none, only its echo. Raises UnusableError."""
         self.log = Log(None if self.options.dry_run else self.server.log)
         self.log.echo = self.view.echo
+        self.log.beat = self.lock.beat
         self.view.log_opened(self.log)
 
     def save_state(self) -> UnusableError | None:

@@ -1,7 +1,8 @@
-"""Whether the pass that holds the lock hangs: it has logged nothing for too long. A plain module.
+"""Whether the pass that holds the lock hangs: it has had nothing to log for too long. A plain module.
 
-A pass that goes on is hardly ever silent for so long: a C-MOVE logs a line each minute, and each question to the
-scanner has its limit. A disk that does not answer has none.
+With each message for its log a pass gives its lock file the time of that moment. One that goes on is hardly ever silent
+for so long: a C-MOVE logs a line each minute, and each question to the scanner has its limit. A disk that does not
+answer has none.
 """
 
 import contextlib
@@ -16,9 +17,9 @@ MOST_SILENT_SECONDS = 1800.0
 _MOST_BYTES = 100
 
 
-def line(server: ServerFolders, lock: str) -> str | None:
-    """What is wrong with the pass that holds LOCK, and what to do; None while it goes on, as far as can be seen."""
-    written = _last_written(server)
+def line(server: ServerFolders) -> str | None:
+    """What is wrong with the pass that holds the lock, and what to do; None while it goes on, as far as can be seen."""
+    written, lock = _last_beat(server), server.lock
     if written is None or time.time() - written < MOST_SILENT_SECONDS:
         return None
     from scanner_mover.transfer.reported import duration  # seldom needed
@@ -29,12 +30,12 @@ def line(server: ServerFolders, lock: str) -> str | None:
     )
 
 
-def line_once(server: ServerFolders, lock: str) -> str | None:
+def line_once(server: ServerFolders) -> str | None:
     """As `line`, but only once for each pass that hangs: cron calls us every 15 seconds."""
-    text = line(server, lock)
+    text = line(server)
     if text is None:
         return None
-    this_pass = f"{_last_written(server)}".encode()
+    this_pass = f"{_last_beat(server)}".encode()
     try:
         if read_regular(server.hanging, _MOST_BYTES) == this_pass:
             return None
@@ -49,9 +50,9 @@ def line_once(server: ServerFolders, lock: str) -> str | None:
     return text
 
 
-def _last_written(server: ServerFolders) -> float | None:
-    """When the log was last written, in seconds of the epoch; None where there is none."""
+def _last_beat(server: ServerFolders) -> float | None:
+    """When the pass that holds the lock last went on, in seconds of the epoch; None without a lock file."""
     try:
-        return os.stat(server.log).st_mtime
+        return os.stat(server.lock).st_mtime
     except OSError:
         return None

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from scanner_mover import clock
 from scanner_mover.errors import UnusableError
+from scanner_mover.failures import Level
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.records import Listing, SeriesMemory, StudyMemory
@@ -79,7 +80,7 @@ def note_untested(findings: Findings) -> None:
     """
     for study, known in findings.memory.items():
         if any(_is_cut(one.listing) and series_rules.count_is_believed(one.listing) for one in known.series.values()):
-            findings.dropped.add(FIND)
+            findings.dropped.add(f"{FIND} {Level.IMAGE.value}")
         if study not in findings.asked:
             findings.untested |= _untested_before_closing(study, known)
         for series, one in known.series.items():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scanner_mover import clock
-from scanner_mover.failures import Failure
+from scanner_mover.failures import Failure, Level
 from scanner_mover.rules import closing as rules
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.records import Listing
@@ -83,7 +83,8 @@ class LastLook:
         name, log = f"{study.uid}/{series.uid}", self.job.log
         if series_rules.count_is_believed(listing) and series.reported.number is not None:
             if listing.cut_in_a_row:
-                self.findings.dropped.add(FIND)  # it is believed from here on, and lists no better (R34)
+                # It is believed from here on, and lists no better (R34).
+                self.findings.dropped.add(f"{FIND} {Level.IMAGE.value}")
             why = failure.text if failure else "it names none"
             log(f"{name}, the scanner does not list its images ({why}): relying on the count")
         elif listing.cut_in_a_row:

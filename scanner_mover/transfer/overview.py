@@ -176,7 +176,7 @@ def look(settings: Settings, server: ServerFolders) -> Overview:
         failed_requests=_failed_requests(failed_at, entries, now),
         problems=tuple(problems),
         left_alone=tuple(requests.left_alone(folders.active_scans, scanned.not_uids)),
-        hangs=hanging.line(server, server.lock) if running else None,
+        hangs=hanging.line(server) if running else None,
     )
 
 

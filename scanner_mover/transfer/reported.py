@@ -40,11 +40,12 @@ class Change(NamedTuple):
 class Scope(NamedTuple):
     """What a pass could test; of all else what was reported still holds.
 
-    `untested` are groups of faults that it could not test, `dropped` those that nobody will meet any more although
-    nothing is well: they end without a word. `nothing`: it was cut short, or looked at some studies only. `no_scanner`:
-    it asked the scanner nothing. `requested` are the studies that are requested now (None: not known), `finished` those
-    that this pass closed, `failed` those that failed or were closed incomplete: what was wrong with a study that is no
-    longer requested, or that failed, ends without a word, since nothing is well with it (R38).
+    `untested` are groups of faults that it could not test, `dropped` those (or a group and a level) that nobody will
+    meet any more although nothing is well: they end without a word. `nothing`: it was cut short, or looked at some
+    studies only. `no_scanner`: it asked the scanner nothing. `requested` are the studies that are requested now (None:
+    not known), `finished` those that this pass closed, `failed` those that failed or were closed incomplete: what was
+    wrong with a study that is no longer requested, or that failed, ends without a word, since nothing is well with it
+    (R38).
     """
 
     untested: Collection[str] = ()
@@ -72,9 +73,9 @@ def compare(
     for old in reported:
         if (old.group, old.content) in current or (old.group in groups and old.group not in _SEVERAL):
             continue
-        if _holds(old, scope):
+        if _is_of_hook(old, settings) or _holds(old, scope):
             current[old.group, old.content] = old
-        elif old.group not in groups and not _is_over(old, scope):
+        elif old.group not in groups and not old.group.startswith(_HOOK) and not _is_over(old, scope):
             ended.setdefault(old.group, old)
     changes += [_end_of(old, now - since[group], scope) for group, old in ended.items()]
     return list(current.values())[:_MOST_REPORTED], changes
@@ -105,10 +106,15 @@ def _now(
     return current, changes
 
 
+def _is_of_hook(old: Reported, settings: Settings | None) -> bool:
+    """Whether OLD is about a program of the site that the configuration still names: only an event can test it."""
+    if not old.group.startswith(_HOOK):
+        return False
+    return settings is None or getattr(settings, old.group.removeprefix(_HOOK), None) is not None
+
+
 def _holds(old: Reported, scope: Scope) -> bool:
     """Whether a pass could not test OLD, so that it still holds."""
-    if old.group.startswith(_HOOK):
-        return True
     if scope.nothing:
         return study_of(old.group) not in scope.finished
     return old.group in scope.untested or (scope.no_scanner and old.of_scanner)
@@ -116,7 +122,7 @@ def _holds(old: Reported, scope: Scope) -> bool:
 
 def _is_over(old: Reported, scope: Scope) -> bool:
     """Whether OLD ends without a word: nobody waits for its study any more, or it was about one call only."""
-    if old.group in scope.dropped:
+    if old.group in scope.dropped or any(f"{old.group} {word}" in scope.dropped for word in old.content.split()):
         return True
     study = study_of(old.group)
     if study is None:

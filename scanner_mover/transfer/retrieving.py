@@ -54,6 +54,14 @@ class Retrieving:
         ]
         return min(waits, default=None)
 
+    def has_just_begun(self, study: Study) -> bool:
+        """Whether a series of STUDY was asked for, and not yet twice in vain: the rest may come in a moment."""
+        return any(
+            one.memory.attempt is not None and one.memory.fruitless < rules.LONG_PAUSE_AFTER
+            for one in study.wanted
+            if not one.count.complete and not one.has_nothing_to_send
+        )
+
     def _why_not_now(self, study: Study, series: Series) -> NotNow | None:
         """Why SERIES is not asked for in this pass; None when it is."""
         now, memory = clock.now(), series.memory

@@ -104,12 +104,26 @@ class Study:
     def open_step_names(self) -> list[str]:
         """How `status` names them: with a status only where that is not what one expects."""
         known = ((one.name, closing.shown_status(one.status)) for one in self.open_steps)
-        return [name if status == closing.IN_PROGRESS else f"{name} ({status})" for name, status in known]
+        here = [name if status == closing.IN_PROGRESS else f"{name} ({status})" for name, status in known]
+        return here + [f"{name} (its file is gone)" for name in self.lost_steps]
+
+    @property
+    def lost_steps(self) -> list[str]:
+        """The MPPS files of steps in progress that are gone; none where no MPPS file is expected.
+
+        A file that cannot be read may be any of them, and one of a new name may have taken the place of another.
+        """
+        memory = self.memory
+        is_expected = memory.mpps_expected and self.request.mpps_expected
+        if not is_expected or len(self.steps) >= memory.steps_seen or not all(one.readable for one in self.steps):
+            return []
+        here = {one.name for one in self.steps}
+        return [name for name in memory.open_steps if name not in here]
 
     @property
     def procedure(self) -> Procedure:
-        """The state of its procedure by its MPPS files."""
-        return closing.procedure([_has_ended(one) for one in self.steps])
+        """The state of its procedure by its MPPS files; one of a step in progress that is gone ends nothing."""
+        return closing.procedure([*(_has_ended(one) for one in self.steps), *(False for _ in self.lost_steps)])
 
     @property
     def fingerprint(self) -> str:

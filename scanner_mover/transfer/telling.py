@@ -10,7 +10,7 @@ from scanner_mover.rules.reporting import Stuck
 from scanner_mover.rules.retrieving import ends_the_pass
 from scanner_mover.site.filing import SetAside
 from scanner_mover.site.verdict import DAMAGE, Reason
-from scanner_mover.transfer.faults import fault
+from scanner_mover.transfer.faults import fault, lost_step, lost_step_group
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.study import Series, Study
 
@@ -38,6 +38,18 @@ def say_count(job: Job, study: Study, series: Series) -> None:
         job.log(f"no study directory found {name}, we expect {count.expected} images")
     else:
         job.log(f"{name}, we do have {count.received} images but like to see {count.expected}")
+
+
+def report_lost_steps(job: Job, findings: Findings, study: Study) -> None:
+    """Tell that the MPPS file of a step in progress is gone, when a second pass misses it: it may be rewritten."""
+    memory = study.memory
+    is_lost = bool(study.lost_steps)
+    if is_lost and memory.step_lost:
+        findings.faults.append(fault(lost_step(study.uid, job.folders.scanner)))
+    elif not all(one.readable for one in study.steps):
+        findings.untested.add(lost_step_group(study.uid))
+        is_lost = memory.step_lost
+    study.memory = memory._replace(step_lost=is_lost)
 
 
 def report_stuck(job: Job, findings: Findings, study: Study) -> None:

@@ -12,14 +12,11 @@ from scanner_mover.transfer.study import Study
 
 
 def note_steps(study: Study) -> None:
-    """Remember whether the MPPS files of STUDY that can be read have a step that has not ended (R20)."""
-    if any(one.readable for one in study.steps):
-        study.memory = study.memory._replace(step_seen_open=any(one.readable for one in study.open_steps))
-
-
-def has_lost_a_step(study: Study) -> bool:
-    """Whether no MPPS file of STUDY is here any more, and a step was still in progress when one was."""
-    return not study.steps and study.memory.step_seen_open
+    """Remember which MPPS files of STUDY have steps that have not ended, also those that are gone (R20, R21)."""
+    if all(one.readable for one in study.steps):
+        names = {one.name for one in study.open_steps}.union(study.lost_steps)
+        seen = max(study.memory.steps_seen, len(study.steps))
+        study.memory = study.memory._replace(open_steps=tuple(sorted(names)), steps_seen=seen)
 
 
 def note_quiet(study: Study) -> None:
@@ -54,6 +51,13 @@ def is_known_to_end_by_quiet(study: Study, settings: Settings) -> bool:
     return is_known and _no_mpps_seconds(study, settings) is not None
 
 
+def is_quiet_counted(study: Study, settings: Settings) -> bool:
+    """Whether STUDY is closed after a time without a change that has begun."""
+    if study.procedure is Procedure.UNKNOWN and _no_mpps_seconds(study, settings) is None:
+        return False
+    return quiet_left(study, settings) > 0
+
+
 def waits_for(study: Study, settings: Settings, due_in: float | None) -> WaitsFor | None:
     """What the request of STUDY waits for; None: it may be closed. DUE_IN: seconds until the next C-MOVE, if any."""
     state = study.procedure
@@ -78,8 +82,6 @@ def next_list_in(study: Study, now: Moment) -> float | None:
 
 
 def _no_mpps_seconds(study: Study, settings: Settings) -> float | None:
-    if has_lost_a_step(study):
-        return None  # a disk that is not mounted ends no procedure
     expected = study.memory.mpps_expected and study.request.mpps_expected
     return rules.no_mpps_seconds(
         settings.no_mpps_after_seconds, expected, study.memory.study_date, datetime.date.today()

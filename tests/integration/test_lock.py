@@ -88,10 +88,9 @@ def test_R9_after_a_pass_both_are_free(tmp_path):
 def test_a_pass_that_hangs_is_said_once_and_by_status(tmp_path):
     site = Site(tmp_path)
     assert site.move().returncode == 0
-    log = site.server / "logs" / "moveFromScanner.log"
     with held_by_flock(site.lock_file):
         assert site.mover("status", "--max-age", "60").returncode == 0
-        os.utime(log, (time.time() - 4000,) * 2)
+        os.utime(site.lock_file, (time.time() - 4000,) * 2)
         reported = [site.mover(program="moveFromScanner.sh") for _ in range(2)]
         assert [done.returncode for done in reported] == [1, 1]
         assert "has logged nothing for 1 h 6 min: does it hang?" in reported[0].stderr
@@ -102,3 +101,11 @@ def test_a_pass_that_hangs_is_said_once_and_by_status(tmp_path):
         assert "fix: a pass holds the lock" in site.mover("status", "--check").stdout.replace("fix:  ", "fix: ")
     assert site.move().returncode == 0
     assert site.mover("status", "--max-age", "60").returncode == 0
+
+
+def test_a_pass_gives_its_lock_the_time(tmp_path):
+    site = Site(tmp_path)
+    assert site.move().returncode == 0
+    os.utime(site.lock_file, (0, 0))
+    assert site.move().returncode == 0
+    assert site.lock_file.stat().st_mtime > time.time() - 3600

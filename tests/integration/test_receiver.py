@@ -131,8 +131,8 @@ class TestLife:
         old = signal.signal(signal.SIGTERM, signals._end)
         try:
             timer = threading.Timer(0.02, lambda: os.kill(os.getpid(), signal.SIGTERM))
-            timer.start()
             with pytest.raises(Ended):
+                timer.start()
                 while True:
                     place.receiver.start()
                     place.receiver.end()

@@ -156,7 +156,8 @@ def test_whatever_is_answered_only_valid_UIDs_and_numbers_come_out(values):
     [
         ([Kind.STALLED, Kind.STALLED], 2),
         ([Kind.STALLED, None, Kind.STALLED], 4),
-        ([Kind.ENDLESS], 1),
+        ([Kind.ENDLESS, None, Kind.ENDLESS], 3),
+        ([Kind.ENDLESS, Kind.STALLED], 2),
         ([Kind.UNREACHABLE], 1),
         ([Kind.REFUSED, Kind.REFUSED, Kind.REFUSED], 4),
     ],

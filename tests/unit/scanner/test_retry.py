@@ -21,7 +21,7 @@ POLICY = {
     Kind.INTERRUPTED: (True, False),
     Kind.STALLED: (False, False),
     Kind.LIMIT: (False, False),
-    Kind.ENDLESS: (False, True),
+    Kind.ENDLESS: (False, False),
     Kind.CANCELLED: (False, False),
     Kind.OUT_OF_RESOURCES: (True, False),
     Kind.PARTIAL: (False, False),

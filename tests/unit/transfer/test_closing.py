@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from scanner_mover import clock
+from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind, Level, Service
 from scanner_mover.moment import Moment
 from scanner_mover.rules.outcomes import Outcome, WaitsFor
@@ -68,12 +69,16 @@ class Retrieving:
     findings: Findings
     left: float | None = None
     on_study: Callable[[Study], None] = lambda study: None
+    begun: bool = False
 
     def study(self, study: Study) -> None:
         self.on_study(study)
 
     def seconds_left(self, study: Study) -> float | None:
         return self.left if any(not one.count.complete for one in study.wanted) else None
+
+    def has_just_begun(self, study: Study) -> bool:
+        return self.begun
 
 
 class Site:
@@ -89,6 +94,7 @@ class Site:
         self.options: dict[str, Any] = {"quiet_seconds": 0}
         self.findings = Findings({})
         self.left: float | None = 90.0
+        self.begun = False
         self.on_study: Callable[[Study], None] = lambda study: None
         have(root, uids(2))
 
@@ -101,10 +107,10 @@ class Site:
         self.lines.clear()
         self.findings = findings = Findings({STUDY: self.memory})
         job = self.job()
-        study = Study(self.request, self.memory, self.scanner.series(), self.watch.now(), self.steps)
+        self.study = study = Study(self.request, self.memory, self.scanner.series(), self.watch.now(), self.steps)
         look(study, {}, job.settings, job.folders, study.asked_at)
         last_look = LastLook(job, findings, self.scanner, lambda uid: self.steps)
-        retrieving = Retrieving(findings, self.left, self.on_study)
+        retrieving = Retrieving(findings, self.left, self.on_study, self.begun)
         outcome = Closing(job, findings, retrieving, last_look, Mover(job, findings)).request(study)
         self.memory = findings.memory[STUDY] = remembered(study)
         health.note_untested(findings)
@@ -353,6 +359,28 @@ def test_R24_R38_what_is_over_age_twice_has_failed_and_says_why(site):
     assert not one.finished and one.reason == "2 of 6 images of 1 incomplete series arrived"
 
 
+@pytest.mark.parametrize("waits_for", ["quiet", "mpps", "images", "questions"])
+def test_R24_what_goes_on_does_not_fail_in_the_minute_after_a_weekend(site, waits_for):
+    os.utime(site.request.files[0], (time.time() - 90_000,) * 2)
+    site.options["quiet_seconds"] = 300
+    if waits_for == "mpps":
+        site.steps, site.options["no_mpps_after_seconds"] = (), 600
+    elif waits_for == "images":
+        site.scanner.reported, site.begun = (ReportedSeries(SERIES, 6),), True
+    elif waits_for == "questions":
+        site.options["quiet_seconds"] = 0
+        site.memory = site.memory._replace(study_date="")
+        in_the_way = site.root / "data" / "finished-scans" / STUDY / "x"
+        in_the_way.mkdir(parents=True)
+        with pytest.raises(UnusableError):
+            site.pass_()
+        site.memory = remembered(site.study)
+    for _ in range(3):
+        site.memory = site.memory._replace(over_age_since=Moment("boot", 1.0))
+        assert site.pass_(61 if waits_for != "questions" else 1) is Outcome.WAITING
+        assert site.lines[-1].endswith("is old, but it goes on")
+
+
 def test_R24_a_scanner_that_does_not_answer_fails_nothing(site):
     os.utime(site.request.files[0], (time.time() - 90_000,) * 2)
     site.scanner.failure = BROKEN
@@ -487,9 +515,38 @@ def test_R20_a_study_whose_open_step_has_gone_is_not_closed_without_a_file(site)
     site.steps = ()
     for _ in range(3):
         assert site.pass_(4000) is Outcome.WAITING
-        assert site.waits == ("mpps", "no MPPS file")
+        assert site.waits == ("procedure", "step MPPS.1.2.3 (its file is gone) still in progress")
     site.steps = (ENDED,)
     assert site.pass_() is Outcome.FINISHED
+
+
+def test_R20_one_of_several_files_is_gone(site):
+    first, second = ENDED, replace(RUNNING, file="MPPS.1.2.4", sop_instance_uid="1.2.4")
+    site.steps = (first, second)
+    assert site.pass_() is Outcome.WAITING
+    for steps in ((), (first,)):
+        site.steps = steps
+        assert site.pass_() is Outcome.WAITING
+        assert site.waits == ("procedure", "step MPPS.1.2.4 (its file is gone) still in progress")
+    site.steps = (first, replace(ENDED, file="MPPS.1.2.4"))
+    assert site.pass_() is Outcome.FINISHED
+
+
+def test_R20_a_file_of_a_new_name_may_take_the_place_of_another(site):
+    site.steps = (RUNNING,)
+    assert site.pass_() is Outcome.WAITING
+    site.steps = (replace(ENDED, file="MPPS.1.2.9", sop_instance_uid="1.2.9"),)
+    assert site.pass_() is Outcome.FINISHED
+
+
+def test_R32_who_says_that_none_is_expected_ends_the_wait_for_one_that_is_gone(site):
+    site.steps = (RUNNING,)
+    assert site.pass_() is Outcome.WAITING
+    site.steps = ()
+    site.request = site.request._replace(mpps_expected=False)
+    assert site.pass_() is Outcome.WAITING and site.waits == ("mpps", "no MPPS file")
+    site.scanner.study = StudyAnswer(1, 2, "20200101")
+    assert site.pass_(1000) is Outcome.FINISHED
 
 
 def test_R32_a_study_whose_steps_had_ended_may_lose_their_files(site):
@@ -509,24 +566,27 @@ def test_a_file_that_cannot_be_read_is_no_step_that_was_seen(site):
     assert site.pass_(400) is Outcome.FINISHED
 
 
-# One request, one folder
+# Earlier requests
 
 
-@pytest.mark.parametrize("earlier", ["failed-scans", "finished-scans"])
-def test_what_an_earlier_request_left_is_gone_when_a_later_one_is_closed(site, earlier):
-    folder = site.root / "data" / earlier
+def test_what_an_earlier_request_that_failed_left_is_gone_when_a_later_one_is_finished(site):
+    folder = site.root / "data" / "failed-scans"
     folder.mkdir(exist_ok=True)
     (folder / STUDY).write_text("earlier")
-    if earlier == "finished-scans":
-        os.utime(site.request.files[0], (0, 0))
-        site.steps = (RUNNING,)
-        site.pass_()
-        assert site.pass_(61) is Outcome.FAILED
-        assert site.where() == ["failed-scans"]
-    else:
-        assert site.pass_() is Outcome.FINISHED
-        assert site.where() == ["finished-scans"]
-    assert any(earlier in line and "an earlier request" in line for line in site.lines)
+    assert site.pass_() is Outcome.FINISHED
+    assert site.where() == ["finished-scans"]
+    assert any("failed-scans" in line and "an earlier request" in line for line in site.lines)
+
+
+def test_a_study_that_was_finished_once_stays_so_when_a_later_request_fails(site):
+    folder = site.root / "data" / "finished-scans"
+    folder.mkdir(exist_ok=True)
+    (folder / STUDY).write_text("earlier")
+    os.utime(site.request.files[0], (0, 0))
+    site.steps = (RUNNING,)
+    site.pass_()
+    assert site.pass_(61) is Outcome.FAILED
+    assert site.where() == ["finished-scans", "failed-scans"]
 
 
 def test_a_folder_of_its_name_stays(site):

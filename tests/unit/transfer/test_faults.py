@@ -22,7 +22,17 @@ from scanner_mover.transfer.faults import (
     stuck_group,
     unusable,
 )
-from scanner_mover.transfer.reported import Change, Reported, Scope, compare, duration, from_json, shortened, to_json
+from scanner_mover.transfer.reported import (
+    Change,
+    Reported,
+    Scope,
+    compare,
+    duration,
+    from_json,
+    of_hooks,
+    shortened,
+    to_json,
+)
 
 SETTINGS = Settings("ABCD", "config.json", "data", "127.0.0.1", 104, "CONSOLE", "MOVER", 11112)
 STUDY, OTHER, SERIES = "1.2.3", "1.2.4", "1.2.3.4"
@@ -219,6 +229,22 @@ def test_R34_R38_what_ends_because_nobody_asks_any_more_has_not_recovered(passes
     assert [one.group for one in passes.reported] == [FIND], "what still waits for its next try holds"
     (line,) = passes.tell()
     assert line.startswith("recovered")
+
+
+def test_R34_another_level_recovers_while_the_lists_are_cut(passes):
+    passes.tell(Failure(Kind.OUT_OF_RESOURCES, "Refused").about(Service.FIND, Level.IMAGE))
+    passes.tell(Failure(Kind.OUT_OF_RESOURCES, "Refused").about(Service.FIND, Level.SERIES))
+    cut = ALL_TESTED._replace(dropped={f"{FIND} IMAGE"})
+    (line,) = passes.tell(scope=cut)
+    assert line.startswith("recovered") and passes.reported == []
+
+
+@pytest.mark.parametrize(("is_named", "holds"), [(True, True), (False, False)])
+def test_a_program_that_the_configuration_no_longer_names_is_no_fault(is_named, holds):
+    reported, _ = of_hooks([], {"on_fault": "on_fault: /opt/x: exit status 3"}, (), 1000.0)
+    settings = SETTINGS._replace(on_fault=("/opt/x",) if is_named else None)
+    kept, changes = compare([], reported, ALL_TESTED, settings, 1060.0)
+    assert (bool(kept), changes) == (holds, [])
 
 
 def test_a_study_that_the_scanner_does_not_have_is_about_one_call(passes):

@@ -61,6 +61,8 @@ studies = st.builds(
     over_age_since=st.none() | moments,
     failed_at=st.none() | seconds,
     mpps_expected=st.booleans(),
+    open_steps=st.lists(texts, max_size=2).map(tuple),
+    steps_seen=counts,
     study_date=st.none() | texts,
     closing_asked=st.none() | asked,
     obstacle=texts,
