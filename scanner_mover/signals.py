@@ -32,16 +32,19 @@ def before_install() -> None:
 def install(on_hangup: Callable[[], None] | None = None) -> None:
     """From now on the first of the ending signals raises `Ended` in the main thread.
 
-    A signal that our parent told us to ignore (`nohup`) stays ignored. With ON_HANGUP, SIGHUP calls it instead.
+    A signal that our parent told us to ignore (`nohup`) stays ignored. With ON_HANGUP, SIGHUP calls it instead. Raises
+    `Ended` when a signal has come since this was called first.
     """
     global _asked, _over
-    _asked, _over = 0, False
+    if _over:
+        _asked, _over = 0, False
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
     sys.unraisablehook = _unraisable
     if on_hangup is not None:
         signal.signal(signal.SIGHUP, lambda number, frame: on_hangup())
+    check()
 
 
 def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:

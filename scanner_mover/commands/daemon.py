@@ -54,6 +54,7 @@ class _Daemon:
             due = time.monotonic()
             while True:
                 self._make_pass()
+                signals.check()
                 now = time.monotonic()
                 # The next of the fixed times. All that went by during the pass are made up for by one pass at once.
                 missed = (now - due) // every_seconds

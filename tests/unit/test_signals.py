@@ -132,3 +132,12 @@ send("SIGTERM")
 def test_R27_what_python_swallows_of_a_signal_in_a_callback_is_not_printed_and_not_lost():
     body = """type("Gone", (), {"__del__": lambda self: send("SIGTERM")})(); print("goes on"); signals.check()"""
     assert run(body) == ["goes on", "ended 143 BaseException"]
+
+
+def test_R27_it_is_not_lost_either_when_a_daemon_gets_ready_after_it():
+    body = """
+type("Gone", (), {"__del__": lambda self: send("SIGTERM")})()
+signals.install(lambda: None)
+print("after")
+"""
+    assert run(body) == ["ended 143 BaseException"]
