@@ -229,8 +229,11 @@ def counted(series: Series, settings: Settings, now: Moment) -> Series:
         missing = sorted(series_rules.missing_by_name(series.sop_instance_uids, names))
         listing = listing._replace(missing=len(missing))
         memory = memory._replace(first_missing=tuple(filter(is_uid, missing))[:4])
-    elif listing is not None and memory.list_asked is not None and memory.list_asked.basis != series.basis:
-        listing = series_rules.stale(listing, len(names))
+    elif listing is not None and memory.list_asked is not None:
+        # What was missing then has come and gone again, where more is missing now than was known last.
+        has_gone = listing.listed - len(names) > listing.missing
+        if has_gone or memory.list_asked.basis != series.basis:
+            listing = series_rules.stale(listing, len(names))
     asked = memory.list_asked.at if memory.list_asked is not None else None
     empty = series_rules.is_empty(memory.empty_since, asked, settings.quiet_seconds)
     count = series_rules.count(series.reported, names, listing, empty=empty)

@@ -8,7 +8,7 @@ import pytest
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules.outcomes import Procedure
-from scanner_mover.rules.records import Attempt, ReportedSeries, SeriesMemory, StudyMemory
+from scanner_mover.rules.records import Asked, Attempt, Listing, ReportedSeries, SeriesMemory, StudyMemory
 from scanner_mover.rules.series import VANISHED_SECONDS
 from scanner_mover.scanner.inventory import ImageAnswer, SeriesAnswer
 from scanner_mover.site.mpps import Step
@@ -161,3 +161,13 @@ def test_R29_after_a_loss_of_the_memory_nothing_is_asked_for_at_once(tmp_path):
     assert study.series[SERIES].memory.fruitless == 0
     assert study.series[done].memory.attempt is None
     assert isinstance(study.memory, StudyMemory)
+
+
+@pytest.mark.parametrize(("here", "complete"), [(0, False), (1, True)])
+def test_R22_what_came_after_the_list_and_is_gone_again_is_missing(tmp_path, here, complete):
+    """Nothing was here when the list was asked for, then the image came, and somebody removed it."""
+    listed = Listing(succeeded=True, listed=1, answers=1, missing=0)
+    known = SeriesMemory(listing=listed, list_asked=Asked(NOW, "1:0"), largest=1, received=1, complete=True)
+    have(tmp_path, uids(here))
+    count = make_study(tmp_path, ReportedSeries(SERIES, 1), series={SERIES: known}).series[SERIES].count
+    assert (count.received, count.complete) == (here, complete)
