@@ -73,7 +73,8 @@ class Lock:
         if self._file is not None and time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + _SECONDS_BETWEEN_BEATS
             with contextlib.suppress(OSError):
-                os.utime(self._file)
+                now = time.time()
+                os.utime(self._file, (now, now))
 
     def folder(self, path: str) -> bool:
         """Lock the folder PATH. It never waits. False when PATH is missing or its file system locks no folders.

@@ -102,7 +102,7 @@ class Frame:
                 make_folder(self.server.pids)
             if os.path.isdir(self.server.pids):
                 self.lock.file(self.server.lock)
-                self.lock.beat()
+                self._beat()
                 self.may_write = not self.options.dry_run
             if settings is not None:
                 self.lock.folder(DataFolders(settings.data_dir).active_scans)
@@ -114,6 +114,10 @@ class Frame:
             self.blame(error)
         self.state, self.state_problem = state.load(self.server.state)
 
+    def _beat(self) -> None:
+        if not self.options.dry_run:  # which changes nothing
+            self.lock.beat()
+
     def blame(self, error: ScannerMoverError) -> None:
         """Note ERROR as a fault of this pass."""
         from scanner_mover.transfer.faults import fault  # most passes have none
@@ -124,7 +128,7 @@ class Frame:
         """Open the log; a dry run has none, only its echo. Raises UnusableError."""
         self.log = Log(None if self.options.dry_run else self.server.log)
         self.log.echo = self.view.echo
-        self.log.beat = self.lock.beat
+        self.log.beat = self._beat
         self.view.log_opened(self.log)
 
     def save_state(self) -> UnusableError | None:

@@ -114,7 +114,7 @@ def test_r27_what_a_kill_left_is_known_by_its_folder_and_ended(folder, tmp_path)
             assert len(pids) == 2
             (open_file,) = end_left_over([str(folder)], lambda path: path == str(folder))
             assert (folder / open_file).is_file()
-            assert not any(map(is_running, pids))
+            wait_until(lambda: not any(map(is_running, pids)))
             need_port(port)
         assert is_listening(other_port)
         assert end_left_over([str(folder)], lambda path: path == str(folder)) == frozenset()
