@@ -11,3 +11,8 @@ def printable(text: str) -> str:
 def counted(number: int, one: str, several: str) -> str:
     """NUMBER with the word for it: `1 study`, `2 studies`."""
     return f"{number} {one if number == 1 else several}"
+
+
+def out_of(number: int, total: int | None) -> str:
+    """NUMBER of TOTAL: `3 of 6`, or `3` where the total is not known."""
+    return str(number) if total is None else f"{number} of {total}"

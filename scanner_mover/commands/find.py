@@ -74,7 +74,7 @@ def _check(options: FindOptions) -> None:
 
 
 def _wanted(options: FindOptions) -> Wanted:
-    """What OPTIONS ask for. Raises UsageError for what is no date."""
+    """What OPTIONS ask for. Raises UsageError when --date is not a date."""
     try:
         date = date_range(options.date, datetime.date.today()) if options.date else ""
     except ValueError as error:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from scanner_mover.display.terminal import bar, console, plain_text
 from scanner_mover.scanner.progress import Progress
+from scanner_mover.text import out_of
 
 _BAR_WIDTH = 20
 _MOST_ROWS = 20
@@ -71,7 +72,7 @@ class LiveTable(Progress):
         table.add_column("", no_wrap=True)
         with self._changing:
             for (study, uid), series in list(self._series.items())[-_MOST_ROWS:]:
-                images = str(series.received) if series.expected is None else f"{series.received} of {series.expected}"
+                images = out_of(series.received, series.expected)
                 shown = bar(series.received, series.expected, _BAR_WIDTH)
                 table.add_row(plain_text(study), plain_text(uid), images, shown, series.state)
         return table

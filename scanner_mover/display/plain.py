@@ -4,7 +4,7 @@ import time
 
 from scanner_mover import clock
 from scanner_mover.rules.outcomes import WaitsFor
-from scanner_mover.text import printable
+from scanner_mover.text import out_of, printable
 from scanner_mover.transfer.overview import FailedRequest, Overview, RequestStatus, Waiting
 from scanner_mover.transfer.report import StudyReport
 
@@ -88,11 +88,9 @@ def images(report: StudyReport) -> str:
     """Images received, of those expected where that is known; `-` without a series."""
     if not report.series:
         return "-"
-    received = sum(one.received for one in report.series)
     expected = [one.expected for one in report.series]
-    if None in expected:
-        return str(received)
-    return f"{received} of {sum(number or 0 for number in expected)}"
+    total = None if None in expected else sum(number or 0 for number in expected)
+    return out_of(sum(one.received for one in report.series), total)
 
 
 def when(iso: str) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from scanner_mover.display import plain
 from scanner_mover.display.terminal import console, plain_text, show
+from scanner_mover.text import out_of
 from scanner_mover.transfer.report import PassReport
 
 if TYPE_CHECKING:  # it imports what talks to scanners, and a pass need not wait for that
@@ -159,8 +160,7 @@ def show_audit(studies: Sequence[AuditedStudy]) -> None:
             lines.append(Text(study.closed.study_instance_uid, style="cyan", overflow="fold"))
         for series in study.series:
             if series.missing:
-                of = "" if series.expected is None else f" of {series.expected}"
-                counts = Text(f"{series.received}{of} images here, ")
+                counts = Text(f"{out_of(series.received, series.expected)} images here, ")
                 lines.append(Padding(Text(series.series_instance_uid, overflow="fold"), _BELOW))
                 lines.append(Padding(counts.append(f"{series.missing} missing", style="bold red"), _FAR_BELOW))
         if study.lost:

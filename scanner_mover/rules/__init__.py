@@ -2,7 +2,7 @@
 
 Nothing here touches a disk, a process or a clock. The other folders fetch facts, call a rule and carry it out.
 
-    words        what became of a request, what it waits for, and the state of its procedure
+    outcomes     what became of a request, what it waits for, and the state of its procedure
     records      what a series is told to be, what is remembered of it and of its study between passes
     modalities   which series a site wants (R40)
     series       how many images are expected, and whether all are here (R13, R33, R34, R36, R37)

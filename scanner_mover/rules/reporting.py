@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.rules.records import STUCK_ATTEMPTS, SeriesMemory
 from scanner_mover.rules.series import Count
+from scanner_mover.text import out_of
 
 # R31: at most this many missing images are named.
 _MOST_NAMED = 3
@@ -51,7 +52,7 @@ def stuck_text(stuck: Stuck, own_title: str, receive_port: int | None) -> str:
 
     OWN_TITLE is our AE title. RECEIVE_PORT is the port on which we receive, None where another program does.
     """
-    here = f"{stuck.received}" if stuck.expected is None else f"{stuck.received} of {stuck.expected}"
+    here = out_of(stuck.received, stuck.expected)
     what = (
         f"series {stuck.series_instance_uid} of study {stuck.study_instance_uid} is stuck: "
         f"{here} images are here and no more arrive"
@@ -86,6 +87,10 @@ class Waiting:
     why: str | None = None
 
 
+#: What a request waits for while its images are asked for.
+RETRIEVING = Waiting(WaitsFor.RETRIEVE, "retrieving")
+
+
 def waiting(
     waits_for: WaitsFor,
     *,
@@ -106,7 +111,7 @@ def waiting(
         case WaitsFor.RETRIEVE | WaitsFor.IMAGES:
             why = error or _why_nothing_arrives(series)
             if waits_for is WaitsFor.RETRIEVE and why is None:
-                return Waiting(waits_for, "retrieving")
+                return RETRIEVING
             images = _images(series)
             return Waiting(waits_for, images if why is None else f"{images}, {why}", due_in, why)
         case WaitsFor.MPPS:

@@ -22,7 +22,7 @@ from scanner_mover.rules.series import are_named_by_uid
 
 # R29: after this many series in a row that brought nothing at all, the scanner as a whole is failing.
 SILENT_SERIES = 3
-# R29: from so many attempts in a row that brought nothing on, the pauses are long.
+# R29: after this many attempts in a row that brought nothing, the pauses are long.
 LONG_PAUSE_AFTER = 2
 # A scanner that stalls so often in a row is not asked for more in this pass.
 MOST_STALLS = 2

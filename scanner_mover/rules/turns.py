@@ -24,16 +24,11 @@ def in_order_of_turn(requests: Sequence[T], uid_of: Callable[[T], str], memory: 
     return sorted(requests, key=failed_at)
 
 
-def studies_in_order(uids: Iterable[str], memory: Mapping[str, StudyMemory]) -> list[str]:
-    """The studies in the order in which the scanner is asked for them: those of which the last pass had an error last.
+def errors_last(uids: Iterable[str], memory: Mapping[str, StudyMemory] | Mapping[str, SeriesMemory]) -> list[str]:
+    """Studies or series by their UIDs, in their order, but those of which an error is remembered at the end.
 
-    One whose answers have no end ends the association for those behind it.
+    One that fails does not keep the others from being asked about, or for.
     """
-    return sorted(uids, key=lambda uid: uid in memory and memory[uid].error is not None)
-
-
-def series_in_order(uids: Iterable[str], memory: Mapping[str, SeriesMemory]) -> list[str]:
-    """The series of a study as the scanner tells them, but those whose last attempt failed at the end."""
     return sorted(uids, key=lambda uid: uid in memory and memory[uid].error is not None)
 
 

@@ -89,8 +89,7 @@ class Inventory:
         self._files = files
         self._retries = retries
         self._log = log
-        self._stalls = 0
-        self._last_stall: Kind | None = None
+        self._silent = self._endless = 0
         self._ended_by: Failure | None = None
 
     def series(self, study_instance_uids: Sequence[str]) -> dict[str, SeriesAnswer]:
@@ -122,12 +121,11 @@ class Inventory:
         found = ask(self._tools, self._settings, self._files, queries, tags, retries=self._retries, log=self._log)
         failures = [one.failure for one in found if one.failure is not None]
         stalled = next((one for one in failures if one.kind in STALLS), None)
-        # Silence that another answer ended is over; answers without end have taken their time.
-        self._stalls += stalled is not None
-        if stalled is None and self._last_stall is Kind.STALLED:
-            self._stalls = 0
-        self._last_stall = None if stalled is None else stalled.kind
-        self._ended_by = ending(found) or (stalled if self._stalls >= MOST_STALLS else None)
+        if stalled is not None and stalled.kind is Kind.ENDLESS:
+            self._endless += 1
+        else:  # silence that another answer ended is over
+            self._silent = 0 if stalled is None else self._silent + 1
+        self._ended_by = ending(found) or (stalled if self._silent + self._endless >= MOST_STALLS else None)
         return found
 
 

@@ -27,7 +27,7 @@ class Log:
         self.path = path
         self.echo = echo
         self.failure: str | None = None
-        self.beat: Callable[[], None] = _nothing
+        self.beat: Callable[[], None] = lambda: None
         self._file = -1 if path is None else _open(path)
 
     def reopen(self) -> None:
@@ -69,10 +69,6 @@ class Log:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-
-
-def _nothing() -> None:
-    pass
 
 
 def _open(path: str) -> int:

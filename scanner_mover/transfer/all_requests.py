@@ -64,7 +64,7 @@ def handle(job: Job, findings: Findings) -> None:
     with receiving(receiver, attempts, tools):
         # Before the scanner is asked: what it says then is at least as new as the end of the procedure.
         steps_at_first = steps.of_all()
-        answers = inventory.series(turns.studies_in_order(job.study_instance_uids, findings.memory))
+        answers = inventory.series(turns.errors_last(job.study_instance_uids, findings.memory))
         findings.scanner_down = any(
             one.failure is not None and one.failure.kind in NO_CONNECTION for one in answers.values()
         )

@@ -9,9 +9,9 @@ from scanner_mover.dcmtk.dump2dcm import Query, move_of_series, moves_of_images
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
+from scanner_mover.rules import reporting
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
-from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.rules.records import SeriesMemory, Silence
 from scanner_mover.rules.retrieving import How, PassLimits
 from scanner_mover.scanner.inventory import Inventory
@@ -110,9 +110,12 @@ class Attempts:
             self.findings.faults.append(unusable(one.text))
 
     def _note_retrieving(self, study: Study) -> None:
-        """`status` shows what is retrieved while that goes on."""
-        study.memory = study.memory._replace(
-            waits_for=WaitsFor.RETRIEVE.value, waits_text="retrieving", next_try=None, error=study.error
+        """`status` shows what is retrieved while that goes on: once a study, for its series are kept as they come."""
+        shown, memory = reporting.RETRIEVING, study.memory
+        if (memory.waits_text, memory.next_try, memory.error) == (shown.text, None, study.error):
+            return
+        study.memory = memory._replace(
+            waits_for=shown.waits_for.value, waits_text=shown.text, next_try=None, error=study.error
         )
         self.findings.memory[study.uid] = remembered(study)
         self.job.keep_state()

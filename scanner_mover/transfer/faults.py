@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from scanner_mover.config import Settings
 from scanner_mover.errors import ExitStatus, ScannerMoverError, UnusableError
-from scanner_mover.failures import NO_CONNECTION, Failure, Kind, Service
+from scanner_mover.failures import NO_CONNECTION, Failure, Kind, Level, Service
 
 if TYPE_CHECKING:  # the rules cost time, and a pass with nothing to do needs none
     from scanner_mover.rules.reporting import Stuck
@@ -20,6 +20,8 @@ _BREAKS_OFF = {Kind.INTERRUPTED, Kind.STALLED, Kind.ENDLESS}
 SCANNER = "scanner"
 FIND = f"{SCANNER} {Service.FIND.value}"
 MOVE = f"{SCANNER} {Service.MOVE.value}"
+#: The faults of FIND that are about lists of images.
+LISTS = f"{FIND} {Level.IMAGE.value}"
 #: That images were set aside; it holds while a series lacks images.
 SET_ASIDE = "set aside"
 # Groups that begin so are about one study, which follows.

@@ -5,7 +5,6 @@ from collections.abc import Collection
 
 from scanner_mover import clock
 from scanner_mover.errors import UnusableError
-from scanner_mover.failures import Level
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.records import Listing, SeriesMemory, StudyMemory
@@ -14,6 +13,7 @@ from scanner_mover.scanner.inventory import Place
 from scanner_mover.site.images import images_in
 from scanner_mover.transfer.faults import (
     FIND,
+    LISTS,
     MOVE,
     SET_ASIDE,
     Message,
@@ -80,7 +80,7 @@ def note_untested(findings: Findings) -> None:
     """
     for study, known in findings.memory.items():
         if any(_is_cut(one.listing) and series_rules.count_is_believed(one.listing) for one in known.series.values()):
-            findings.dropped.add(f"{FIND} {Level.IMAGE.value}")
+            findings.dropped.add(LISTS)
         if study not in findings.asked:
             findings.untested |= _untested_before_closing(study, known)
         for series, one in known.series.items():

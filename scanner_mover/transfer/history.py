@@ -88,7 +88,7 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         return lambda value: tuple(map(read, _a(list, value)))
     if origin is Mapping:
         read = _reader(arguments[1])
-        return lambda value: {_text(key): read(one) for key, one in _a(dict, value).items()}
+        return lambda value: {_a(str, key): read(one) for key, one in _a(dict, value).items()}
     if kind in _SINGLE:
         return _SINGLE[kind]
     defaults = kind._field_defaults
@@ -104,27 +104,16 @@ def _values(fields: list[tuple[str, Callable[[Any], Any], Any]], given: Mapping[
 
 def _moment(value: Any) -> Moment:
     boot, seconds = _a(list, value)
-    return Moment(_text(boot), _number(seconds))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(value)
-    return value
+    return Moment(_a(str, boot), _number(seconds))
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool):
         raise TypeError(value)
-    if not -_LARGEST <= value <= _LARGEST:
+    number: int = _a(int, value)
+    if not -_LARGEST <= number <= _LARGEST:
         raise ValueError(value)
-    return value
+    return number
 
 
 def _a(kind: type, value: Any) -> Any:
@@ -143,4 +132,10 @@ def _number(value: Any) -> float:
 
 
 # What reads each type that is no record.
-_SINGLE: dict[Any, Callable[[Any], Any]] = {str: _text, bool: _truth, int: _whole, float: _number, Moment: _moment}
+_SINGLE: dict[Any, Callable[[Any], Any]] = {
+    str: functools.partial(_a, str),
+    bool: functools.partial(_a, bool),
+    int: _whole,
+    float: _number,
+    Moment: _moment,
+}

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scanner_mover import clock
-from scanner_mover.failures import Failure, Level
+from scanner_mover.failures import Failure
 from scanner_mover.rules import closing as rules
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.records import Listing
 from scanner_mover.scanner.inventory import Everything, Inventory, StudyAnswer
 from scanner_mover.site.mpps import Step
 from scanner_mover.transfer import waiting
-from scanner_mover.transfer.faults import FIND, cut_short, fault
+from scanner_mover.transfer.faults import LISTS, cut_short, fault
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.study import Series, Study, look
 from scanner_mover.transfer.telling import note_failure
@@ -84,7 +84,7 @@ class LastLook:
         if series_rules.count_is_believed(listing) and series.reported.number is not None:
             if listing.cut_in_a_row:
                 # It is believed from here on, and lists no better (R34).
-                self.findings.dropped.add(f"{FIND} {Level.IMAGE.value}")
+                self.findings.dropped.add(LISTS)
             why = failure.text if failure else "it names none"
             log(f"{name}, the scanner does not list its images ({why}): relying on the count")
         elif listing.cut_in_a_row:

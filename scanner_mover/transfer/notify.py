@@ -81,7 +81,7 @@ def _keep(
 ) -> list[Change]:
     """Put EVENTS into the state file, and that those of the options LOST were lost, and those DELIVERED.
 
-    While another pass has the lock the file stays, and what it has is told twice.
+    While another pass has the lock, the file stays as it is, and its events are delivered once more.
     """
     changes: list[Change] = []
 

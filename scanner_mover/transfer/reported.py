@@ -73,9 +73,9 @@ def compare(
     for old in reported:
         if (old.group, old.content) in current or (old.group in groups and old.group not in _SEVERAL):
             continue
-        if _is_of_hook(old, settings) or _holds(old, scope):
+        if _holds(old, scope, settings):
             current[old.group, old.content] = old
-        elif old.group not in groups and not old.group.startswith(_HOOK) and not _is_over(old, scope):
+        elif old.group not in groups and not _is_over(old, scope):
             ended.setdefault(old.group, old)
     changes += [_end_of(old, now - since[group], scope) for group, old in ended.items()]
     return list(current.values())[:_MOST_REPORTED], changes
@@ -106,22 +106,21 @@ def _now(
     return current, changes
 
 
-def _is_of_hook(old: Reported, settings: Settings | None) -> bool:
-    """Whether OLD is about a program of the site that the configuration still names: only an event can test it."""
-    if not old.group.startswith(_HOOK):
-        return False
-    return settings is None or getattr(settings, old.group.removeprefix(_HOOK), None) is not None
-
-
-def _holds(old: Reported, scope: Scope) -> bool:
-    """Whether a pass could not test OLD, so that it still holds."""
+def _holds(old: Reported, scope: Scope, settings: Settings | None) -> bool:
+    """Whether a pass could not test OLD, so that it still holds; a program of the site is tested by an event only."""
+    if old.group.startswith(_HOOK):
+        return settings is None or getattr(settings, old.group.removeprefix(_HOOK), None) is not None
     if scope.nothing:
         return study_of(old.group) not in scope.finished
     return old.group in scope.untested or (scope.no_scanner and old.of_scanner)
 
 
 def _is_over(old: Reported, scope: Scope) -> bool:
-    """Whether OLD ends without a word: nobody waits for its study any more, or it was about one call only."""
+    """Whether OLD ends without a word: nobody waits for its study any more, it was about one call only, or about a
+    program that the configuration no longer names.
+    """
+    if old.group.startswith(_HOOK):
+        return True
     if old.group in scope.dropped or any(f"{old.group} {word}" in scope.dropped for word in old.content.split()):
         return True
     study = study_of(old.group)

@@ -113,12 +113,20 @@ class Study:
 
         A file that cannot be read may be any of them, and one of a new name may have taken the place of another.
         """
-        memory = self.memory
-        is_expected = memory.mpps_expected and self.request.mpps_expected
-        if not is_expected or len(self.steps) >= memory.steps_seen or not all(one.readable for one in self.steps):
+        if not self.mpps_expected or len(self.steps) >= self.memory.steps_seen or not self.steps_are_readable:
             return []
         here = {one.name for one in self.steps}
-        return [name for name in memory.open_steps if name not in here]
+        return [name for name in self.memory.open_steps if name not in here]
+
+    @property
+    def mpps_expected(self) -> bool:
+        """Whether MPPS files of it will come, as far as its request and the state say (R32)."""
+        return self.memory.mpps_expected and self.request.mpps_expected
+
+    @property
+    def steps_are_readable(self) -> bool:
+        """Whether each of its MPPS files could be read."""
+        return all(one.readable for one in self.steps)
 
     @property
     def procedure(self) -> Procedure:

@@ -46,7 +46,7 @@ def report_lost_steps(job: Job, findings: Findings, study: Study) -> None:
     is_lost = bool(study.lost_steps)
     if is_lost and memory.step_lost:
         findings.faults.append(fault(lost_step(study.uid, job.folders.scanner)))
-    elif not all(one.readable for one in study.steps):
+    elif not study.steps_are_readable:
         findings.untested.add(lost_step_group(study.uid))
         is_lost = memory.step_lost
     study.memory = memory._replace(step_lost=is_lost)

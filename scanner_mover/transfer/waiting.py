@@ -13,7 +13,7 @@ from scanner_mover.transfer.study import Study
 
 def note_steps(study: Study) -> None:
     """Remember which MPPS files of STUDY have steps that have not ended, also those that are gone (R20, R21)."""
-    if all(one.readable for one in study.steps):
+    if study.steps_are_readable:
         names = {one.name for one in study.open_steps}.union(study.lost_steps)
         seen = max(study.memory.steps_seen, len(study.steps))
         study.memory = study.memory._replace(open_steps=tuple(sorted(names)), steps_seen=seen)
@@ -45,17 +45,13 @@ def is_known_to_end_by_quiet(study: Study, settings: Settings) -> bool:
 
     How long that is depends on its StudyDate, where the site did not set it.
     """
-    if study.procedure is not Procedure.UNKNOWN:
-        return True
-    is_known = settings.no_mpps_after_seconds is not None or study.memory.study_date is not None
-    return is_known and _no_mpps_seconds(study, settings) is not None
+    is_set = settings.no_mpps_after_seconds is not None or study.memory.study_date is not None
+    return _ends_by_quiet(study, settings) and (is_set or study.procedure is not Procedure.UNKNOWN)
 
 
 def is_quiet_counted(study: Study, settings: Settings) -> bool:
     """Whether STUDY is closed after a time without a change that has begun."""
-    if study.procedure is Procedure.UNKNOWN and _no_mpps_seconds(study, settings) is None:
-        return False
-    return quiet_left(study, settings) > 0
+    return _ends_by_quiet(study, settings) and quiet_left(study, settings) > 0
 
 
 def waits_for(study: Study, settings: Settings, due_in: float | None) -> WaitsFor | None:
@@ -81,8 +77,12 @@ def next_list_in(study: Study, now: Moment) -> float | None:
     return min(waits, default=None)
 
 
+def _ends_by_quiet(study: Study, settings: Settings) -> bool:
+    """Whether STUDY has ended, or counts as ended when nothing changes any more (R32)."""
+    return study.procedure is not Procedure.UNKNOWN or _no_mpps_seconds(study, settings) is not None
+
+
 def _no_mpps_seconds(study: Study, settings: Settings) -> float | None:
-    expected = study.memory.mpps_expected and study.request.mpps_expected
     return rules.no_mpps_seconds(
-        settings.no_mpps_after_seconds, expected, study.memory.study_date, datetime.date.today()
+        settings.no_mpps_after_seconds, study.mpps_expected, study.memory.study_date, datetime.date.today()
     )

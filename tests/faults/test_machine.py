@@ -564,7 +564,7 @@ def test_a_fault_in_a_pull(lab: Lab, during: str) -> None:
 
 @contextlib.contextmanager
 def in_the_middle(lab: Lab, images: int = 2) -> Iterator["Popen[str]"]:
-    """A pass whose C-MOVE waits, when this many images have come, until the scanner is told to go on."""
+    """A pass whose scanner stops after this many images, until the test lets it go on."""
     lab.scanner.script.hold_after = images
     with lab.site.moving() as process:
         wait_until(lambda: lab.scanner.is_held and len(received(lab.site)) >= images)

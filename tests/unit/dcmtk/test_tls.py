@@ -1,5 +1,7 @@
-"""What the tools are told of TLS, and what they say of files that they cannot use; `tests/integration` has the rest:
-`test_dcmtk_tls.py` with keys that openssl made, `test_tls.py` with a scanner."""
+"""The TLS options that the tools get, and what is said of files that they cannot use.
+
+`tests/integration` has the rest: `test_dcmtk_tls.py` with keys that openssl made, `test_tls.py` with a scanner.
+"""
 
 import os
 from pathlib import Path

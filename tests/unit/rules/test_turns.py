@@ -3,7 +3,7 @@
 import pytest
 
 from scanner_mover.rules.records import SeriesMemory, StudyMemory
-from scanner_mover.rules.turns import has_had_its_turn, in_order_of_turn, series_in_order
+from scanner_mover.rules.turns import errors_last, has_had_its_turn, in_order_of_turn
 
 
 def test_R25_a_failing_study_comes_last_and_no_failing_one_keeps_another_waiting():
@@ -13,7 +13,7 @@ def test_R25_a_failing_study_comes_last_and_no_failing_one_keeps_another_waiting
 
 def test_R25_a_failing_series_comes_last():
     memory = {"1": SeriesMemory(error="failed"), "2": SeriesMemory()}
-    assert series_in_order(["1", "2", "3"], memory) == ["2", "3", "1"]
+    assert errors_last(["1", "2", "3"], memory) == ["2", "3", "1"]
 
 
 @pytest.mark.parametrize(("seconds", "others", "had"), [(599, 3, False), (600, 3, True), (600, 0, False)])
