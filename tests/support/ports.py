@@ -2,17 +2,17 @@
 
 A port that the kernel chooses is anybody's again as soon as it is closed: another worker of pytest-xdist is given it,
 or an outgoing connection of any process gets it as its own, before the server of the test has bound it. So ports are
-taken from below the range that the kernel chooses from, and each process has a block of them for itself: a locked file
-in the temporary folder says so as long as the process lives.
+taken from below the range that the kernel chooses from, and each process has a block of them for itself: it holds an
+abstract socket (unix(7)) with the number of the block as long as it lives. Such a name belongs to a network namespace,
+as the ports do: it is seen where another temporary folder is used too, in a chroot or a container.
 """
 
 import contextlib
-import fcntl
+import errno
 import itertools
 import os
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +29,8 @@ _PORTS_OF_A_BLOCK = 250
 _FEWEST_BLOCKS = 8
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
-# {process: its ports}: after a fork the child takes a block of its own.
-_ours: dict[int, Iterator[int]] = {}
+# {process: its ports, and what says that they are its own}: after a fork the child takes a block for itself.
+_ours: dict[int, tuple[Iterator[int], socket.socket]] = {}
 
 
 def free_port() -> int:
@@ -39,29 +39,29 @@ def free_port() -> int:
     In one process a port comes again only after all others of its block. Raises RuntimeError when all blocks are
     taken.
     """
-    ports = _ours.get(os.getpid())
-    if ports is None:
-        ports = _ours[os.getpid()] = itertools.cycle(_take_block())
+    if os.getpid() not in _ours:
+        block, holder = _take_block()
+        _ours[os.getpid()] = itertools.cycle(block), holder
+    ports, _ = _ours[os.getpid()]
     for port in itertools.islice(ports, _PORTS_OF_A_BLOCK):
         if _can_be_bound(port):
             return port
     raise RuntimeError("somebody else listens on every port that is ours")
 
 
-def _take_block() -> range:
-    """The ports of the first block that no living process has; it is ours until we end."""
-    folder = Path(tempfile.gettempdir(), f"scanner-mover-tests.ports.{os.getuid()}")
-    folder.mkdir(exist_ok=True)
+def _take_block() -> tuple[range, socket.socket]:
+    """The ports of the first block that no living process has, and the socket that keeps it ours until we end."""
     first, blocks = _blocks()
     for number in range(blocks):
-        lock = os.open(folder / str(number), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
+            holder.bind(f"\0scanner-mover-tests.ports.{number}")
+        except OSError as error:
+            holder.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
             continue
-        # Never closed: the lock ends with the process.
-        return range(first + number * _PORTS_OF_A_BLOCK, first + (number + 1) * _PORTS_OF_A_BLOCK)
+        return range(first + number * _PORTS_OF_A_BLOCK, first + (number + 1) * _PORTS_OF_A_BLOCK), holder
     raise RuntimeError(f"{blocks} processes of these tests run already, and there are no ports for more")
 
 

@@ -169,7 +169,9 @@ class ScriptedScanner:
         self._ending.set()
         associations = server.active_associations
         for association in associations:
-            association.abort()
+            # One that was rejected is over, and only waits for its connection to be closed.
+            if not association.is_rejected:
+                association.abort()
         # Not server.shutdown(): that wants to be one of those that start_server made.
         BaseServer.shutdown(server)
         server.server_close()
