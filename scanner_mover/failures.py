@@ -15,7 +15,7 @@ class Kind(enum.Enum):
     REJECTED = "the association was rejected for good"
     INSECURE = "no secure connection (TLS)"
     UNSUPPORTED = "the scanner does not offer the service"
-    INTERRUPTED = "the association broke off, or an answer did not come or could not be read"
+    INTERRUPTED = "the association broke off, or an answer did not arrive or could not be read"
     STALLED = "ended by us: no progress"
     LIMIT = "ended by us: more answers than we take"
     ENDLESS = "ended by us: it answered, and came to no end"

@@ -1,4 +1,4 @@
-"""What systemd is told by a service of `Type=notify`: one datagram for each message (sd_notify(3))."""
+"""What a service of `Type=notify` reports to systemd: one datagram for each message (sd_notify(3))."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Systemd:
-    """Tells systemd how we are, if it asked for that."""
+    """Reports our state to systemd, if it asked for that."""
 
     def __init__(self) -> None:
         self._address = os.environ.get("NOTIFY_SOCKET", "")
@@ -42,7 +42,7 @@ class Systemd:
         if not self._address:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        # What it is not told, systemd finds out by itself.
+        # What is not reported to systemd, it finds out by itself.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.sendto(text.encode("ascii"), address)
 

@@ -190,7 +190,7 @@ def dump(
 
 
 def _whole(run: Run) -> tuple[list[Dump], Unread | None]:
-    """The files that dcmdump told all of in RUN, in the order of the call, and what kept it from telling more."""
+    """The files that dcmdump printed whole in RUN, in the order of the call, and what kept it from printing more."""
     dumps = parse(run.out, run.err)
     for one in dumps:
         one.file = one.file.removeprefix("./")
@@ -202,7 +202,7 @@ def _whole(run: Run) -> tuple[list[Dump], Unread | None]:
 def _read_all(
     read: Callable[[Sequence[str], float], tuple[list[Dump], Unread | None]], names: Sequence[str]
 ) -> dict[str, Dump]:
-    """READ all of NAMES, many in one call; gives what was told of each.
+    """READ all of NAMES, many in one call; gives what was read from each.
 
     A call that comes to no good end loses what dcmdump had not yet written to its pipe. So the file at which it
     stopped is one of the next ones: they are read one by one, and the others together again.

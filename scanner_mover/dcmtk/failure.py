@@ -54,7 +54,7 @@ def of_status(status: str) -> Failure | None:
 
 
 def of_lines(lines: Iterable[str]) -> Failure:
-    """The failure that the error lines of a tool tell of, when a final status did not come.
+    """The failure that the error lines of a tool describe, when no final status arrived.
 
     It knows which AE title was rejected, and what was refused, where the lines name it.
     """
@@ -66,7 +66,7 @@ def of_lines(lines: Iterable[str]) -> Failure:
 
 
 def _kind(text: str) -> Kind:
-    """The kind of failure that TEXT, the error lines of a tool, tells of."""
+    """The kind of failure that TEXT, the error lines of a tool, describes."""
     if "Association Request Failed" in text and re.search("TLS|OpenSSL", text):
         return Kind.INSECURE
     if "Rejected" in text:

@@ -210,7 +210,7 @@ def find_tools(names: Sequence[str] = TOOLS) -> Toolbox:
 def version(tools: Toolbox, name: str) -> tuple[int, int, int]:
     """The version of the tool NAME.
 
-    Raises UnusableError when it tells none, or is older than 3.6.1: its answers read differently (R12).
+    Raises UnusableError when it prints none, or is older than 3.6.1: its output differs (R12).
     """
     run = tools.run(name, ["--version"], stall_seconds=10)
     found = _VERSION.search(run.out[0]) if run.out else None

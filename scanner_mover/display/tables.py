@@ -49,7 +49,7 @@ _HEADINGS = {
 
 
 def show_message(message: str) -> None:
-    """Print one message of the log, as it comes."""
+    """Print one message of the log at once."""
     style = "cyan" if message.startswith(("pull ", "would ")) else "green" if message.startswith("JOB ") else "dim"
     show(plain_text(message, style), soft_wrap=True)
 

@@ -12,7 +12,7 @@ _LONGEST_SECONDS = 3600.0
 def pause_seconds(asked: Asked, *, counted: bool) -> float:
     """How long a question that changed nothing is not asked again, all else being the same.
 
-    60 s, 120 s … 3600 s. Not COUNTED: the scanner gives no number of images, so only the list tells what is new; it is
+    60 s, 120 s … 3600 s. Not COUNTED: the scanner gives no number of images, so only the list shows what is new; it is
     then asked for once a minute, as soon as it was the same twice.
     """
     if asked.repeats == 0:
@@ -23,9 +23,9 @@ def pause_seconds(asked: Asked, *, counted: bool) -> float:
 
 
 def due_in(asked: Asked | None, basis: str, now: Moment, *, counted: bool) -> float:
-    """Seconds until a question may be asked (again); 0 the first time, and after a change of what is told or here.
+    """Seconds until a question may be asked (again); 0 the first time, and after a change of what is reported or here.
 
-    BASIS stands for what is told and here now.
+    BASIS stands for what is reported and here now.
     """
     if asked is None or asked.basis != basis:
         return 0.0

@@ -10,7 +10,7 @@ from scanner_mover.rules.series import Count
 
 # R24: a clock that jumps fails nothing.
 OVER_AGE_TWICE_SECONDS = 60.0
-# R32: how long what the scanner tells must stay the same where no MPPS file will come.
+# R32: how long what the scanner reports must stay the same where no MPPS file will arrive.
 NO_MPPS_OLD_STUDY_SECONDS = 900.0
 NO_MPPS_NEW_STUDY_SECONDS = 14400.0
 
@@ -105,10 +105,10 @@ def _is_before_yesterday(study_date: str, today: datetime.date) -> bool:
     return date < today - datetime.timedelta(days=1)
 
 
-def study_tells_more(
+def study_reports_more(
     series_reported: int | None, images_reported: int | None, series: int, images: Sequence[int | None]
 ) -> bool:
-    """Whether the STUDY level tells more than all series together: the list of series was cut short (R35).
+    """Whether the STUDY level reports more than all series together: the list of series was cut short (R35).
 
     SERIES_REPORTED and IMAGES_REPORTED are (0020,1206) and (0020,1208); IMAGES has the number of each series, None
     where there is none: then the numbers of images cannot be compared.
@@ -125,7 +125,7 @@ def waits_for(
     """What a request waits for; None: it may be closed as finished (R14, R20 to R23).
 
     ANSWERED: the scanner's answer ended with Success and was understood. COUNTS are of the wanted series, also of
-    those that vanished; WANTED counts those that the scanner tells now. QUIET is how many seconds of quiet are missing.
+    those that vanished; WANTED counts those that the scanner has now. QUIET is how many seconds of quiet are missing.
     DUE: a series is to be asked for now.
     """
     if not answered:
@@ -147,9 +147,9 @@ def waits_for(
 
 
 def keeps_nothing(*, answered: bool, series: int, wanted: int, state: Procedure, quiet: float) -> bool:
-    """Whether no series of a study is of a modality that the site keeps, and none will come (R40).
+    """Whether no series of a study is of a modality that the site keeps, and none will be added (R40).
 
-    SERIES counts those that the scanner tells, WANTED those of them that are kept; QUIET is as for `waits_for`.
+    SERIES counts those that the scanner has, WANTED those of them that are kept; QUIET is as for `waits_for`.
     """
     return answered and series > 0 and not wanted and state is Procedure.ENDED and quiet <= 0
 

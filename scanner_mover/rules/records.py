@@ -1,4 +1,4 @@
-"""One series and one study at each stage: told by the scanner, remembered between passes.
+"""One series and one study at each stage: reported by the scanner, remembered between passes.
 
 A plain module: `status` reads what a pass remembers.
 """
@@ -14,7 +14,7 @@ STUCK_ATTEMPTS = 3
 
 
 class ReportedSeries(Record):
-    """One series as the scanner tells it at SERIES level; a count is None when there is none (R13)."""
+    """One series as the scanner reports it at SERIES level; a count is None when there is none (R13)."""
 
     series_instance_uid: str
     number_of_series_related_instances: int | None = None
@@ -49,7 +49,7 @@ class Listing(Record):
 class Asked(Record):
     """When something was last asked, and how often in a row it changed nothing.
 
-    `basis` is what was told and here at that moment: a change of it allows the question at once (R44).
+    `basis` is what was reported and here at that moment: a change of it allows the question at once (R44).
     """
 
     at: Moment
@@ -60,9 +60,9 @@ class Asked(Record):
 class Attempt(Record):
     """The last attempt to retrieve a series: all query files and retries in one pass (R29).
 
-    `before` is the largest number of images ever seen here before it, `basis` what the scanner told then. `judged`:
-    whether it is already counted as fruitless or not. `early`: the scanner told something else, and it was made before
-    it was due, after one that brought nothing. `error` is what it failed with, or why what came was set aside;
+    `before` is the largest number of images ever seen here before it, `basis` what the scanner reported then. `judged`:
+    whether it is already counted as fruitless or not. `early`: the scanner reported something else, and it was made
+    before it was due, after one that brought nothing. `error` is what it failed with, or why what came was set aside;
     `refused` names the SOP classes or transfer syntaxes that the receiver did not take, where a tool named them.
     """
 
@@ -84,7 +84,7 @@ class SeriesMemory(Record):
     `largest` is the largest number of images ever seen here. `fruitless` counts attempts in a row that brought nothing.
     `names_fruitless` counts attempts by name in a row that brought nothing, `names_helped` says whether one ever did,
     `names_refused` whether the scanner refused one. `largest_reported` is the largest number of images that the scanner
-    told, `shrunk_since` since when it tells fewer or does not tell the series at all (R36). `empty_since`: since when
+    reported, `shrunk_since` since when it reports fewer, or no such series (R36). `empty_since`: since when
     its list is empty after the end of the procedure (R37). `alone`: nothing of it came while the scanner sent others.
     """
 
@@ -129,7 +129,7 @@ class StudyMemory(Record):
     `closing_unanswered`: they were not all answered. `open_steps` are the MPPS files whose steps were in progress when
     they were read last, `steps_seen` is how many MPPS files there were at most; `step_lost`: the last pass missed one.
     `obstacle` says why the last of them did not close it, empty if nothing stood in the way.
-    `study_date` is what the STUDY level tells, empty if it tells none, None while it was not asked (R32).
+    `study_date` is what the STUDY level reports, empty if it reports none, None while it was not asked (R32).
     `waits_for`, `waits_text` and `next_try` (seconds of the epoch) are what `status` shows.
     """
 

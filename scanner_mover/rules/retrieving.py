@@ -95,7 +95,7 @@ def due_in(memory: SeriesMemory, here: int, now: Moment, pauses: Pauses) -> floa
 def judge(memory: SeriesMemory, here: int, now: Moment, pauses: Pauses, *, next_is_made: bool = False) -> SeriesMemory:
     """MEMORY with the last attempt judged (R29): fruitful as soon as something new is HERE, else when the next is due.
 
-    NEXT_IS_MADE: the next one is made now, before it is due: by hand, or since the scanner tells something else.
+    NEXT_IS_MADE: the next one is made now, before it is due: by hand, or since the scanner reports something else.
     """
     largest = max(memory.largest, here)
     attempt = memory.attempt
@@ -120,7 +120,7 @@ def why_not_now(
 ) -> NotNow | None:
     """Why an incomplete series is not asked for now; None when it is.
 
-    BASIS stands for what the scanner tells of it now: another one allows one attempt at once, and not one after the
+    BASIS stands for what the scanner reports of it now: another one allows one attempt at once, and not one after the
     other while a series grows of which nothing arrives. BY_HAND: `move --study`, which does not wait (R29).
     """
     attempt = memory.attempt
@@ -203,7 +203,7 @@ def after_loss(memory: SeriesMemory, here: int, basis: str, now: Moment) -> Seri
 
 
 def basis(counted: int | None, listed: Listing | None) -> str:
-    """What the scanner tells of a series, as a text to compare: its number and its list."""
+    """What the scanner reports of a series, as a text to compare: its number and its list."""
     return f"{counted}:{listed.digest if listed is not None else ''}"
 
 

@@ -11,7 +11,7 @@ from scanner_mover.rules.records import Listing, ReportedSeries, SeriesMemory
 
 # R34: this many lists in a row that are cut short count as a refusal.
 CUT_LISTS = 3
-# R36: what vanished at the scanner is waited for during an hour; a console that is re-indexing tells less for a while.
+# R36: what vanished at the scanner is waited for during an hour; a console that is re-indexing lists less for a while.
 VANISHED_SECONDS = 3600.0
 
 # An integer string: DICOM PS3.5 section 6.2, VR IS.
@@ -25,8 +25,8 @@ _ANSWERED = {Kind.REFUSED, Kind.OUT_OF_RESOURCES, Kind.CANCELLED, Kind.PARTIAL, 
 class Count(Record):
     """One series, counted: images expected (None: not known) and here, how many are missing by name, and the verdict.
 
-    `vanished`: the scanner tells fewer images than before, or the series no longer, and less than that is here (R36).
-    `given_up_in`: all that it still tells is here; seconds until the rest is no longer waited for. None otherwise.
+    `vanished`: the scanner reports fewer images than before, or no such series, and fewer than before are here (R36).
+    `given_up_in`: all that it still has is here; seconds until the rest is no longer waited for. None otherwise.
     """
 
     expected: int | None
@@ -151,7 +151,7 @@ def solid_count(reported: ReportedSeries, known: Listing | None) -> int | None:
 
 
 def is_missed(memory: SeriesMemory) -> bool:
-    """Whether a series that the scanner no longer tells is still of interest: images of it never arrived (R36)."""
+    """Whether a series that the scanner no longer has is still of interest: images of it never arrived (R36)."""
     expected = memory.largest_reported or memory.expected
     if not expected:
         return False

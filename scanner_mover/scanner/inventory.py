@@ -59,7 +59,7 @@ class ImageAnswer:
 
 @dataclass(frozen=True)
 class StudyAnswer:
-    """What the STUDY level tells of one study: (0020,1206), (0020,1208) and its date; None where there is nothing."""
+    """What the STUDY level reports of one study: (0020,1206), (0020,1208) and its date; None where there is nothing."""
 
     series: int | None = None
     images: int | None = None
@@ -146,7 +146,7 @@ def series_answer(study_instance_uid: str, found: Found) -> SeriesAnswer:
             number_of_images(answer.one(IMAGES_IN_ACQUISITION)),
             answer.one(MODALITY),
         )
-        # Of a series that is told twice the larger number counts.
+        # Of a series that is listed twice the larger number counts.
         series[uid] = max(series.get(uid, one), one, key=lambda reported: reported.number or 0)
     return SeriesAnswer(tuple(series.values()), failure)
 

@@ -55,7 +55,7 @@ class QueryFiles:
         return os.path.join(self.folder, f"query{self._made}")
 
     def _template(self, query: Query, lengths: list[int]) -> _Template | None:
-        """The template of QUERY's shape; None when it cannot be told where in it the UIDs stand."""
+        """The template of QUERY's shape; None when it cannot be found where in it the UIDs stand."""
         standing_in = [digit * length for digit, length in zip(_STANDING_IN, lengths, strict=False)]
         names = [name for name, _ in query.values]
         path = self._make(Query(query.template, tuple(zip(names, standing_in, strict=True))))

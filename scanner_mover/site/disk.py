@@ -96,7 +96,7 @@ def need_free(path: str, reserve_bytes: int) -> None:
 def need_writable(folder: str) -> None:
     """Raise UnusableError when no file can be written in FOLDER: the disk is full, or a quota is used up.
 
-    Free space says nothing of a quota, and storescp answers nothing when it cannot write: only a try tells.
+    Free space says nothing of a quota, and storescp answers nothing when it cannot write: only a try shows it.
     """
     path = os.path.join(folder, TRIED)
     try:

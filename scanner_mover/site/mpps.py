@@ -84,7 +84,7 @@ class MppsFiles:
 
 
 class _Listing(NamedTuple):
-    """The regular files of a folder, and those of which that cannot be told."""
+    """The regular files of a folder, and those that may be regular or not: they cannot be looked at."""
 
     files: dict[str, os.stat_result]
     failed: dict[str, OSError]

@@ -34,16 +34,16 @@ from scanner_mover.transfer.closing import Closing
 from scanner_mover.transfer.faults import fault, no_study
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.last_look import LastLook
+from scanner_mover.transfer.messages import note_failure, report_lost_steps
 from scanner_mover.transfer.receiving import receiver_of, receiving
 from scanner_mover.transfer.report import StudyReport
 from scanner_mover.transfer.retrieving import Retrieving
 from scanner_mover.transfer.steps import Steps
 from scanner_mover.transfer.study import Study, look, remembered, series_reports
-from scanner_mover.transfer.telling import note_failure, report_lost_steps
 
 
 def handle(job: Job, findings: Findings) -> None:
-    """Make one pass over the requests of JOB; what comes of it is put into FINDINGS.
+    """Make one pass over the requests of JOB; its results are put into FINDINGS.
 
     Raises UnusableError when nothing can be done at all: no tools, folders that cannot be written; ConfigurationError
     when `tls` cannot be used.

@@ -21,8 +21,8 @@ from scanner_mover.site.images import images_in
 from scanner_mover.text import counted
 from scanner_mover.transfer.faults import SET_ASIDE, Fault, Message, fault, unusable
 from scanner_mover.transfer.job import Findings, Job
+from scanner_mover.transfer.messages import note_failure, say_count, set_aside_text
 from scanner_mover.transfer.study import Series, Study, recounted, remembered, with_list
-from scanner_mover.transfer.telling import note_failure, say_count, set_aside_text
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Closing a request when its turn has come, and else what it waits for (R14, R22 to R25, R32, R35, R38, R40)."""
+"""Closing a request when nothing stands in the way, else what it waits for (R14, R22 to R25, R32, R35, R38, R40)."""
 
 import time
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Closing:
     mover: Mover
 
     def request(self, study: Study) -> Outcome:
-        """Close the request of STUDY if its turn has come; otherwise say what it waits for.
+        """Close the request of STUDY when nothing stands in the way; otherwise say what it waits for.
 
         Raises UnusableError when it cannot be moved.
         """
@@ -56,7 +56,7 @@ class Closing:
         return self._look_at_age(study, why, may_fail=not self._goes_on(study, waits))
 
     def _goes_on(self, study: Study, waits: WaitsFor | None) -> bool:
-        """Whether STUDY waits for something that comes within minutes, so that it does not fail now (R24)."""
+        """Whether STUDY waits for something that ends within minutes, so that it does not fail now (R24)."""
         if waits is None:  # for the next questions before it is closed
             return study.error is None and study.uid not in self.findings.asked
         if waits is WaitsFor.QUIET or waits is WaitsFor.MPPS:
@@ -173,5 +173,5 @@ class Closing:
 
 
 def _basis(study: Study) -> str:
-    """What is told and here of a study, as a text (R44)."""
+    """What is reported and here of a study, as a text (R44)."""
     return f"{study.fingerprint}:{sum(len(one.here.names) for one in study.series.values())}"

@@ -1,4 +1,4 @@
-"""The end of a pass: what it has to say is said, and the state is written.
+"""The end of a pass: report what happened, then write the state.
 
 A plain module. Standard error gets one line when a fault begins, changes or ends, not one for each pass: cron mails
 whatever a job prints.

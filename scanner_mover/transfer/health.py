@@ -48,7 +48,7 @@ def note_silence(findings: Findings) -> None:
 
 
 def note_arrival(findings: Findings, study_instance_uid: str) -> None:
-    """Note that images of a study arrived: series that were asked for before make no scanner sick any more (R29)."""
+    """Note that images of a study arrived: what was asked for before no longer counts against the scanner (R29)."""
     findings.silence = None
     for study, known in findings.memory.items():
         fed = [one.attempt.at.seconds for one in known.series.values() if one.attempt is not None and one.largest]
@@ -100,7 +100,7 @@ def _untested_before_closing(study: str, known: StudyMemory) -> set[str]:
 
 
 def _untested_of(study: str, series: str, memory: SeriesMemory, attempted: Collection[Place]) -> set[str]:
-    """The groups of faults that concern one series and that were not tested, as far as its MEMORY tells."""
+    """The groups of faults that concern one series and that were not tested, as far as its MEMORY says."""
     untested = set()
     attempt, listing = memory.attempt, memory.listing
     if _is_cut(listing) and not series_rules.count_is_believed(listing):

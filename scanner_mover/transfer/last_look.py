@@ -13,8 +13,8 @@ from scanner_mover.site.mpps import Step
 from scanner_mover.transfer import waiting
 from scanner_mover.transfer.faults import LISTS, cut_short, fault
 from scanner_mover.transfer.job import Findings, Job
+from scanner_mover.transfer.messages import note_failure
 from scanner_mover.transfer.study import Series, Study, look
-from scanner_mover.transfer.telling import note_failure
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,17 @@ class LastLook:
             log(f"{name}, the scanner lists {listing.listed} images in {listing.answers} answers")
 
     def _look_for_a_cut(self, study: Study, reported: StudyAnswer) -> None:
-        """If the STUDY level tells more than all series together, that is a fault (R35)."""
+        """If the STUDY level reports more than all series together, that is a fault (R35)."""
         reported_series = [one for one in study.series.values() if one.is_reported]
         numbers = [_number_of_images(one) for one in reported_series]
-        if reported.failure is not None or not rules.study_tells_more(
+        if reported.failure is not None or not rules.study_reports_more(
             reported.series, reported.images, len(reported_series), numbers
         ):
             return
         text = (
-            f"study {study.uid}: the scanner tells {reported.series or '?'} series with {reported.images or '?'} images"
-            f" at STUDY level, but lists {len(reported_series)} series with {sum(filter(None, numbers))}: it is not "
-            "closed; does the scanner limit the number of its answers?"
+            f"study {study.uid}: the scanner reports {reported.series or '?'} series with {reported.images or '?'} "
+            f"images at STUDY level, but lists {len(reported_series)} series with {sum(filter(None, numbers))}: it is "
+            "not closed; does the scanner limit the number of its answers?"
         )
         study.error = study.error or "the scanner does not list all series"
         self.findings.faults.append(fault(cut_short(study.uid, text)))
@@ -114,7 +114,7 @@ class LastLook:
 
 
 def _number_of_images(series: Series) -> int | None:
-    """How many images the scanner tells of a series, by its number or its list, repeated answers included."""
+    """How many images of a series the scanner reports, by its number or its list, repeated answers included."""
     listing = series.memory.listing
     answers = listing.answers if listing is not None and listing.listed else None
     return max(filter(None, (series.reported.number_of_series_related_instances, answers)), default=None)

@@ -1,4 +1,4 @@
-"""Which events a pass tells the site's programs of, and what becomes of those that were not delivered (`hooks`).
+"""Which events a pass sends to the site's programs, and what becomes of those that were not delivered (`hooks`).
 
 A plain module: most passes have no event.
 """

@@ -1,4 +1,4 @@
-"""Receiving during one pass: what a killed pass had received, what comes late (R41), and the end of the receiver."""
+"""Receiving during one pass: what a killed pass had received, what arrives late (R41), and the end of the receiver."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What a pass tells of each study, and its JSON, whose keys are a contract.
+"""What a pass reports of each study, and its JSON, whose keys are a contract.
 
 A plain module: with `--json` also the pass that has nothing to do prints its object.
 """

@@ -31,7 +31,7 @@ class Reported(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A line that somebody must hear, and whether it tells of an end."""
+    """A line that somebody must read, and whether it reports an end."""
 
     text: str
     ended: bool

@@ -10,8 +10,8 @@ from scanner_mover.rules.retrieving import How, NotNow
 from scanner_mover.site.images import images_in
 from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.job import Findings, Job
+from scanner_mover.transfer.messages import report_stuck, say_count
 from scanner_mover.transfer.study import Series, Study, recounted
-from scanner_mover.transfer.telling import report_stuck, say_count
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Retrieving:
         return min(waits, default=None)
 
     def has_just_begun(self, study: Study) -> bool:
-        """Whether a series of STUDY was asked for, and not yet twice in vain: the rest may come in a moment."""
+        """Whether a series of STUDY was asked for, and not yet twice in vain: the rest may arrive in a moment."""
         return any(
             one.memory.attempt is not None and one.memory.fruitless < rules.LONG_PAUSE_AFTER
             for one in study.wanted
@@ -134,7 +134,7 @@ class Retrieving:
         return study.series[series.uid]
 
     def _count_as_fruitless(self, study: Study, series: Series) -> None:
-        """More images are told than can be asked for, and those are here: somebody must hear of it (R31)."""
+        """The scanner reports more images than can be asked for, and those are here: a fault (R31)."""
         memory, here = series.memory, len(series.here.names)
         basis = rules.basis(series.reported.number, memory.listing)
         after = rules.after_attempt(

@@ -1,4 +1,4 @@
-"""One study in a pass: what the scanner tells of it, what is here, and what is remembered, put together."""
+"""One study in a pass: what the scanner reports of it, what is here, and what is remembered, put together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -43,7 +43,7 @@ class Series:
 
     @property
     def has_nothing_to_send(self) -> bool:
-        """Whether asking for it brings nothing: the scanner no longer tells it, all that it tells is here (R36), or its
+        """Whether asking for it brings nothing: the scanner no longer has it, all that it has is here (R36), or its
         list is empty (R37).
         """
         if not self.is_reported or series_rules.lists_nothing(self.reported, self.memory.listing):
@@ -55,13 +55,13 @@ class Series:
 
     @property
     def basis(self) -> str:
-        """What is told and here, as a text: a change of it allows a question at once (R44)."""
+        """What is reported and here, as a text: a change of it allows a question at once (R44)."""
         return f"{self.reported.number}:{len(self.here.names)}"
 
 
 @dataclass
 class Study:
-    """One study in this pass; `asked_at` is when the scanner told its series, `error` why something failed.
+    """One study in this pass; `asked_at` is when the scanner listed its series, `error` why something failed.
 
     `is_looked_at`: its `series` are put together; until then only what is remembered of them counts.
     """
@@ -87,7 +87,7 @@ class Study:
 
     @property
     def answered(self) -> bool:
-        """Whether the scanner told its series."""
+        """Whether the scanner listed its series."""
         return self.answer.failure is None
 
     @property
@@ -120,7 +120,7 @@ class Study:
 
     @property
     def mpps_expected(self) -> bool:
-        """Whether MPPS files of it will come, as far as its request and the state say (R32)."""
+        """Whether MPPS files of it will arrive, as far as its request and the state say (R32)."""
         return self.memory.mpps_expected and self.request.mpps_expected
 
     @property
@@ -170,7 +170,7 @@ def look(
     *,
     again: bool = False,
 ) -> None:
-    """Put together every series of STUDY: those that are told, and those that have vanished at the scanner (R36).
+    """Put together every series of STUDY: those that it reports, and those that have vanished at the scanner (R36).
 
     IMAGES are the lists that were asked for, if any. AGAIN: the study was looked at in this pass, and what was done
     with its series since then still counts. Raises UnusableError when a folder cannot be read.
@@ -230,7 +230,7 @@ def recounted(series: Series, here: Images, settings: Settings, now: Moment) -> 
 
 
 def counted(series: Series, settings: Settings, now: Moment) -> Series:
-    """SERIES with its verdict by what is told, listed, here and remembered."""
+    """SERIES with its verdict by what is reported, listed, here and remembered."""
     memory, names = series.memory, series.here.names
     listing = memory.listing
     if listing is not None and series.sop_instance_uids is not None:

@@ -20,7 +20,7 @@ def note_steps(study: Study) -> None:
 
 
 def note_quiet(study: Study) -> None:
-    """Remember since when the scanner has told the same of STUDY, counted from the end of its procedure on (R22 a)."""
+    """Remember since when the scanner has reported the same of STUDY, from the end of its procedure on (R22 a)."""
     if not study.answered:
         return
     ended_before = study.memory.procedure == study.procedure.value
@@ -59,7 +59,7 @@ def waits_for(study: Study, settings: Settings, due_in: float | None) -> WaitsFo
     state = study.procedure
     quiet = quiet_left(study, settings)
     if state is Procedure.UNKNOWN and _no_mpps_seconds(study, settings) is not None and quiet <= 0:
-        state = Procedure.ENDED  # no MPPS file will come (R32)
+        state = Procedure.ENDED  # no MPPS file will arrive (R32)
     return rules.waits_for(
         answered=study.answered,
         counts=[one.count for one in study.wanted],

@@ -304,7 +304,7 @@ class TestLists:
         scanner.script.most_answers["SERIES"] = 2
         done = scenario.a_pass(exit_status=5)
         assert scenario.where(study) == "active-scans"
-        assert "the scanner tells 4 series with 6 images at STUDY level" in done.stderr
+        assert "the scanner reports 4 series with 6 images at STUDY level" in done.stderr
         del scanner.script.most_answers["SERIES"]
         scenario.time_passes(LONG)
         scenario.a_pass()

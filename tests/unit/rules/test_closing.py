@@ -15,7 +15,7 @@ from scanner_mover.rules.closing import (
     procedure,
     quiet_left,
     step_has_ended,
-    study_tells_more,
+    study_reports_more,
     unchanged_since,
     waits_for,
 )
@@ -239,7 +239,7 @@ def test_R32_how_long_a_study_without_an_MPPS_file_must_stay_the_same(option, ex
 def test_R35_a_study_that_tells_more_than_its_series_is_not_closed(
     series_reported, images_reported, series, images, more
 ):
-    assert study_tells_more(series_reported, images_reported, series, images) is more
+    assert study_reports_more(series_reported, images_reported, series, images) is more
 
 
 # R24

@@ -297,7 +297,9 @@ def test_R35_a_study_that_tells_more_is_told_and_asked_about_with_pauses(site):
     site.scanner.study = StudyAnswer(4, 20)
     assert site.pass_() is Outcome.ERROR
     (fault,) = site.findings.faults
-    assert "the scanner tells 4 series with 20 images at STUDY level, but lists 1 series with 2" in line_of(fault, None)
+    assert "the scanner reports 4 series with 20 images at STUDY level, but lists 1 series with 2" in line_of(
+        fault, None
+    )
     assert site.waits == ("scanner", "the scanner does not list all series") and site.next_try == 60
     assert site.pass_(15) is Outcome.WAITING and site.findings.faults == []
     assert fault.group in site.findings.untested

@@ -1,4 +1,4 @@
-"""One study: what the scanner tells, what is here and what is remembered, put together (R13, R21, R22, R29, R36)."""
+"""One study: what the scanner reports, what is here and what is remembered, put together (R13, R21, R22, R29, R36)."""
 
 import os
 from dataclasses import replace

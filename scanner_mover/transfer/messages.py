@@ -1,4 +1,4 @@
-"""What a pass tells of a study: its counts in the log, what the scanner failed at, and what is stuck (R17, R31)."""
+"""What a pass says of a study: its counts in the log, what the scanner failed at, and what is stuck (R17, R31)."""
 
 import os
 from collections.abc import Collection, Iterable
@@ -41,7 +41,7 @@ def say_count(job: Job, study: Study, series: Series) -> None:
 
 
 def report_lost_steps(job: Job, findings: Findings, study: Study) -> None:
-    """Tell that the MPPS file of a step in progress is gone, when a second pass misses it: it may be rewritten."""
+    """Report that the MPPS file of a step in progress is gone, when a second pass misses it: it may be rewritten."""
     memory = study.memory
     is_lost = bool(study.lost_steps)
     if is_lost and memory.step_lost:
@@ -53,7 +53,7 @@ def report_lost_steps(job: Job, findings: Findings, study: Study) -> None:
 
 
 def report_stuck(job: Job, findings: Findings, study: Study) -> None:
-    """Tell of series of which nothing new arrives (R31); one named on the command line is told at once.
+    """Report series of which nothing new arrives (R31); one named on the command line is reported at once.
 
     A scanner that sends nothing at all is one fault, not one for each series (R29).
     """
@@ -75,7 +75,7 @@ def report_stuck(job: Job, findings: Findings, study: Study) -> None:
 def set_aside_text(
     set_aside: Iterable[SetAside], requested: Collection[str], *, new: bool, rejected: str
 ) -> str | None:
-    """What is wrong with what came and was SET_ASIDE in the folder REJECTED; None for what strangers sent.
+    """What is wrong with what arrived and was SET_ASIDE in the folder REJECTED; None for what strangers sent.
 
     A damaged file whose beginning names a study that is not REQUESTED is a stranger's. NEW: something else was filed.
     """
