@@ -16,6 +16,7 @@ class Kind(enum.Enum):
     INSECURE = "no secure connection (TLS)"
     UNSUPPORTED = "the scanner does not offer the service"
     INTERRUPTED = "the association broke off, or an answer did not arrive or could not be read"
+    KILLED = "a DCMTK tool of this server crashed or was killed"
     STALLED = "ended by us: no progress"
     LIMIT = "ended by us: more answers than we take"
     ENDLESS = "ended by us: it answered, and came to no end"

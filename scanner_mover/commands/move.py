@@ -12,12 +12,15 @@ from contextlib import AbstractContextManager
 from scanner_mover import clock
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.display.output import json_line, printing, put, say
-from scanner_mover.errors import LockHeldError
+from scanner_mover.errors import LockHeldError, UnusableError
 from scanner_mover.scanner.progress import Progress
 from scanner_mover.site import state
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.log import Log
+from scanner_mover.site.state import State
 from scanner_mover.transfer.one_pass import PassResult, View, place_of, run_pass
+
+_MOST_UNSAID = 100
 
 
 def run(options: MoveOptions, program: str) -> int:
@@ -43,7 +46,7 @@ def make_pass(options: MoveOptions, program: str, log_opened: Callable[[Log], No
         else:
             _say_if_it_hangs(place_of(options, program).server, str(error))
         raise
-    _show(options, result)
+    _show(options, program, result)
     if result.raised is not None:
         raise result.raised
     return result.exit_status
@@ -72,7 +75,7 @@ def _since(options: MoveOptions, program: str) -> str:
     return f" and has been running for {duration(seconds)}" if seconds is not None else ""
 
 
-def _echo(options: MoveOptions) -> Callable[[str], None] | None:
+def _echo(options: MoveOptions) -> Callable[[str], object] | None:
     """What shows the messages of the log while they come, for those who asked for it."""
     if not (options.verbose or options.dry_run) or (options.json and not options.verbose):
         return None
@@ -92,13 +95,14 @@ def _progress(options: MoveOptions) -> AbstractContextManager[Progress]:
     return LiveTable()
 
 
-def _show(options: MoveOptions, result: PassResult) -> None:
+def _show(options: MoveOptions, program: str, result: PassResult) -> None:
     """What is new goes to standard error; on a terminal, and in a dry run, what still holds too.
 
     Who names a study reads what is wrong with it, whatever a pass of cron has reported before.
     """
-    for change in result.new:
-        say(change.text)
+    unsaid = [change.text for change in result.new if not say(change.text)]
+    if unsaid and not options.dry_run:
+        _keep(unsaid, place_of(options, program).server)
     everything = options.dry_run or sys.stderr.isatty()
     by_hand = result.again if options.studies else ()
     for line in result.standing if everything else by_hand:
@@ -112,3 +116,13 @@ def _show(options: MoveOptions, result: PassResult) -> None:
 
         with printing():
             show_summary(result.report)
+
+
+def _keep(unsaid: list[str], server: ServerFolders) -> None:
+    """Keep the lines that could not be written to standard error, a file on a full disk: the next pass says them."""
+
+    def put(known: State) -> None:
+        known.unsaid = [*known.unsaid, *(line for line in unsaid if line not in known.unsaid)][-_MOST_UNSAID:]
+
+    with contextlib.suppress(UnusableError):
+        state.change_soon(server, put)

@@ -56,5 +56,5 @@ def why_unanswered(run: Run) -> Failure:
     if run.ended is not None:
         return Failure(_KINDS.get(run.ended.why, Kind.STALLED), run.ended.text)
     if run.exit_status < 0:
-        return Failure(Kind.INTERRUPTED, f"DCMTK's tool crashed (signal {-run.exit_status})")
+        return Failure(Kind.KILLED, f"a DCMTK tool was ended by signal {-run.exit_status}")
     return failure.of_lines(run.err + run.out)

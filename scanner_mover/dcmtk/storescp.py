@@ -138,6 +138,13 @@ class Listener:
         """Whether storescp, the process that takes new connections, lives."""
         return self._child is not None and self._child.is_alive()
 
+    def why_it_died(self) -> str | None:
+        """How storescp ended, if it did so without us; None while it lives."""
+        if self._child is None or self._child.is_alive():
+            return None
+        status = self._child.exit_status
+        return f"storescp was ended by signal {-status}" if status < 0 else f"storescp ended with exit status {status}"
+
     def open_files(self) -> frozenset[str]:
         """The names of the files in the folder that are being written now."""
         return processes.open_below([one.pid for one in self._members()], self._folder)

@@ -60,10 +60,11 @@ def limit_waiting(seconds: float = _LONGEST_WAIT_OF_A_PASS_SECONDS) -> None:
             stream.most_seconds = seconds
 
 
-def say(text: str) -> None:
-    """One line on standard error."""
+def say(text: str) -> bool:
+    """One line on standard error; whether it was written there."""
     with contextlib.suppress(OSError):
         print(f"scanner-mover: {printable(text)}", file=sys.stderr, flush=True)
+    return _failure_of(sys.stderr) is None
 
 
 @contextlib.contextmanager
@@ -109,11 +110,15 @@ def failed() -> str | None:
     """Why what was printed did not arrive, None when it did; what is printed next is tried anew."""
     with contextlib.suppress(OSError):
         sys.stdout.flush()
-    stream = _raw(sys.stdout)
-    if stream is None or stream.failure is None:
-        return None
-    failure = stream.failure
-    stream.renew()
+    return _failure_of(sys.stdout)
+
+
+def _failure_of(stream: TextIO) -> str | None:
+    """Why something was not written to STREAM, None when all was; what is written next is tried anew."""
+    raw = _raw(stream)
+    failure = None if raw is None else raw.failure
+    if raw is not None and failure is not None:
+        raw.renew()
     return failure
 
 

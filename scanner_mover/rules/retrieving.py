@@ -24,13 +24,20 @@ from scanner_mover.rules.series import are_named_by_uid
 SILENT_SERIES = 3
 # R29: after this many attempts in a row that brought nothing, the pauses are long.
 LONG_PAUSE_AFTER = 2
-# A scanner that stalls so often in a row is not asked for more in this pass.
+# After so many stalls in a row the scanner is not asked for more in this pass.
 MOST_STALLS = 2
 STALLS = {Kind.STALLED, Kind.ENDLESS}
 
 _SHORTEST_LONG_PAUSE_SECONDS = 60.0
 
-_AGAIN_IN_THIS_PASS = {Kind.UNREACHABLE, Kind.HUNG_UP, Kind.BUSY, Kind.INTERRUPTED, Kind.OUT_OF_RESOURCES}
+_AGAIN_IN_THIS_PASS = {
+    Kind.UNREACHABLE,
+    Kind.HUNG_UP,
+    Kind.BUSY,
+    Kind.INTERRUPTED,
+    Kind.KILLED,
+    Kind.OUT_OF_RESOURCES,
+}
 _NOTHING_ELSE_IN_THIS_PASS = {
     Kind.UNREACHABLE,
     Kind.HUNG_UP,
@@ -264,11 +271,14 @@ class PassLimits:
     ended_by: Failure | None = None
 
 
-def limits_after(limits: PassLimits, failure: Failure | None) -> PassLimits:
-    """LIMITS after one more attempt: a retry that did not help once is not made again in this pass."""
+def limits_after(limits: PassLimits, failure: Failure | None, *, sent: bool) -> PassLimits:
+    """LIMITS after one more attempt: a retry that did not help once is not made again in this pass.
+
+    SENT: it came to a C-MOVE. One that did not has no pauses of its own (R29), so it counts as a stall does.
+    """
     if failure is None:
         return replace(limits, stalls=0)
-    stalls = limits.stalls + (failure.kind in STALLS)
+    stalls = limits.stalls + (failure.kind in STALLS or not sent)
     over = ends_the_pass(failure) or stalls >= MOST_STALLS
     retries = 0 if is_worth_another_try(failure) else limits.retries
     return PassLimits(retries, stalls, failure if over else None)

@@ -66,6 +66,11 @@ def _in_a_request(failure: Failure, settings: Settings) -> _Advice:
             return _Advice(
                 "stopped in the middle of a request", "if it goes on, look at the network and at the scanner's log"
             )
+        case Kind.KILLED:
+            return _Advice(
+                "could not be heard to the end",
+                "this server ended it, not the scanner: is it short of memory? `dmesg` says why; we try again",
+            )
         case Kind.CANCELLED:
             return _Advice(
                 "cancelled a request", "it may limit the number of answers, or somebody cancelled it; its log says why"

@@ -110,6 +110,10 @@ class Receiver:
         """
         return (0, 0) if self._growth is None else self._growth.of_requested()
 
+    def why_it_died(self) -> str | None:
+        """How storescp ended, if it did so without us."""
+        return None if self._listener is None else self._listener.why_it_died()
+
     def refused(self) -> tuple[str, ...]:
         """The SOP classes and transfer syntaxes that storescp did not take since this was asked last, if it says so."""
         return () if self._listener is None else self._listener.refused()

@@ -10,7 +10,7 @@ from scanner_mover.dcmtk import movescu
 from scanner_mover.dcmtk.dump2dcm import Query
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
-from scanner_mover.failures import Failure
+from scanner_mover.failures import Failure, Kind, Service
 from scanner_mover.scanner.progress import Progress
 from scanner_mover.scanner.query_files import QueryFiles
 from scanner_mover.scanner.receiver import Receiver
@@ -107,13 +107,16 @@ class Retriever:
         failed = "" if result.failure is None else " failed"
         self.log(f"C-MOVE {name}{failed}: {result.status} ({result.seconds:.1f} s)")
         refused: tuple[str, ...] = ()
+        failure = result.failure
         if receiver is not None:
+            if failure is not None and (died := receiver.why_it_died()) is not None:
+                failure = Failure(Kind.KILLED, died).about(Service.MOVE)
             refused = receiver.refused()
             self._take(receiver.file(), sent)
         if result.sent:
             # What came is filed in the pause: the console rests all the same.
             time.sleep(max(0.0, ended + settings.settle_seconds - time.monotonic()))
-        return None if result.failure is None else result.failure.about(level=query.level).refusing(refused)
+        return None if failure is None else failure.about(level=query.level).refusing(refused)
 
     def _while_running(self, name: str) -> Callable[[], None]:
         """What is called now and then while a C-MOVE runs: it sees that there is room, and logs that all goes on."""

@@ -19,7 +19,7 @@ class Log:
     `failure` says why the log could not be written, None while it can. `beat` is called with each message.
     """
 
-    def __init__(self, path: str | None, echo: Callable[[str], None] | None = None) -> None:
+    def __init__(self, path: str | None, echo: Callable[[str], object] | None = None) -> None:
         """Open PATH, made when missing, for appending. None means no file, as in a dry run.
 
         PATH may be a character device such as /dev/null. Raises UnusableError when it cannot be opened.

@@ -5,6 +5,7 @@ them is followed: whoever may write there moves nothing else with our rights.
 """
 
 import contextlib
+import json
 import os
 import re
 import stat
@@ -18,6 +19,7 @@ from scanner_mover.site.disk import make_folder, opened_folder
 
 #: The content of a request whose study has no MPPS file (R32).
 NO_MPPS_EXPECTED = b'{"mpps": "not expected"}'
+_MOST_OF_AN_OBJECT = 100
 
 # Nobody files a request so deep; each level costs a system call for every folder in it.
 _MOST_LEVELS = 100
@@ -108,11 +110,13 @@ def _look_into(top: str, below: tuple[str, ...], found: dict[str, list[_Found]],
 
 
 def _says_no_mpps(folder: int, name: str, status: os.stat_result) -> bool:
-    if status.st_size != len(NO_MPPS_EXPECTED):
+    """Whether a request holds the object of R32, as we write it or as an editor leaves it."""
+    if not len(NO_MPPS_EXPECTED) - 1 <= status.st_size <= _MOST_OF_AN_OBJECT:
         return False
     try:
-        return read_regular(name, len(NO_MPPS_EXPECTED), dir_fd=folder, follow=False) == NO_MPPS_EXPECTED
-    except OSError:
+        content = read_regular(name, _MOST_OF_AN_OBJECT, dir_fd=folder, follow=False)
+        return bool(json.loads(content.decode("utf-8-sig")) == json.loads(NO_MPPS_EXPECTED))
+    except (OSError, ValueError, RecursionError):
         return False
 
 

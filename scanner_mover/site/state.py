@@ -12,11 +12,12 @@ import math
 import os
 from collections.abc import Callable, Sequence
 
-from scanner_mover.errors import UnusableError, reason
+from scanner_mover.errors import LockHeldError, UnusableError, reason
 from scanner_mover.files import read_regular
 from scanner_mover.record import TYPE_CHECKING, Record
 from scanner_mover.site.disk import write_json
 from scanner_mover.site.folders import ServerFolders
+from scanner_mover.site.lock import Lock
 
 if TYPE_CHECKING:
     from typing import Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 VERSION = 2
 _MOST_BYTES = 64 << 20
 _LARGEST = 2**53
+_LONGEST_WAIT_SECONDS = 2.0
 
 
 class Counters(Record):
@@ -39,7 +41,8 @@ class Counters(Record):
 class State:
     """What is kept between passes.
 
-    `faults` are the faults that were reported and still hold, as JSON (`transfer.reported`). `scanner_down`: the
+    `faults` are the faults that were reported and still hold, `past_faults` those that ended a moment ago, as JSON
+    (`transfer.reported`). `unsaid` are lines that could not be written to standard error. `scanner_down`: the
     scanner could not be reached in the last pass; `silence`: it sends nothing at all (R29), as JSON. `running_since`:
     when a pass with work to do began, None at its end. The counters count since the file was made. `reported` says
     which files were reported, each once; `requests` is what is remembered of each study, as JSON; `events` are those
@@ -53,6 +56,8 @@ class State:
         self.exit_status: int | None = None
         self.running_since: str | None = None
         self.faults: list[dict[str, Any]] = []
+        self.past_faults: Any = []
+        self.unsaid: list[str] = []
         self.scanner_down = False
         self.silence: Any = None
         self.failed_pulls = 0
@@ -141,6 +146,9 @@ def _read(state: State, value: dict[str, Any]) -> None:
     for name in Counters._fields:
         setattr(state, name, _whole(value.get(name), 0))
     faults, reported, events = value.get("faults"), value.get("reported"), value.get("events")
+    state.past_faults, unsaid = value.get("past_faults"), value.get("unsaid")
+    if isinstance(unsaid, list):
+        state.unsaid = [line for line in unsaid if isinstance(line, str)]
     if isinstance(faults, list):
         state.faults = [one for one in faults if isinstance(one, dict)]
     if isinstance(reported, dict):
@@ -182,6 +190,21 @@ def change(server: ServerFolders, apply: Callable[[State], None], *, also_broken
     if problem is None or also_broken:
         apply(known)
         save(known, server.state, server.new_part())
+
+
+def change_soon(server: ServerFolders, apply: Callable[[State], None]) -> None:
+    """Change the state file with the lock of the passes, which another process holds for a moment at most.
+
+    While a pass of another process holds it, the file stays as it is. Raises UnusableError when it cannot be written.
+    """
+    lock = Lock()
+    try:
+        lock.wait_for_file(server.lock, _LONGEST_WAIT_SECONDS)
+        change(server, apply, also_broken=False)
+    except LockHeldError:
+        pass
+    finally:
+        lock.release()
 
 
 def save(state: State, path: str, part: str) -> None:

@@ -150,7 +150,7 @@ class Attempts:
         """Remember what an attempt brought, and count again."""
         job, failure = self.job, sent.failure
         memory = self._remember(study, uid, sent, before, by_name=how is How.BY_NAME)
-        self.limits = rules.limits_after(self.limits, failure)
+        self.limits = rules.limits_after(self.limits, failure, sent=sent.moves > 0)
         if failure is not None:
             note_failure(job, self.findings, study, failure, None)
             if how is How.BY_NAME and memory.names_refused:

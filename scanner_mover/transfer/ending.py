@@ -43,7 +43,7 @@ def end(frame: Frame, settings: Settings | None, work: Work, raised: BaseExcepti
     if frame.log.failure is not None:
         frame.blame(UnusableError(frame.log.failure))
     lines = _lines(frame, settings, work, raised)
-    exit_status = _exit_status(frame)
+    exit_status = _exit_status(frame, () if lines is None else lines.waiting)
     if frame.may_write:
         problem = _write(frame, () if lines is None else lines.events, exit_status, raised)
         if problem is not None:
@@ -59,15 +59,16 @@ def end(frame: Frame, settings: Settings | None, work: Work, raised: BaseExcepti
 
 def _lines(frame: Frame, settings: Settings | None, work: Work, raised: BaseException | None) -> "Lines | None":
     """What there is to say; None: nothing, as in most passes."""
-    if not (frame.faults or frame.state.faults or frame.closed):
+    if not (frame.faults or frame.state.faults or frame.closed or frame.state.unsaid):
         return None
     from scanner_mover.transfer import lines
 
     return lines.of_pass(frame, settings, work, raised)
 
 
-def _exit_status(frame: Frame) -> int:
-    statuses: list[int] = [one.exit_status for one in frame.faults]
+def _exit_status(frame: Frame, waiting: Iterable[int]) -> int:
+    """By what the pass met, and what is WAITING for its next try: the exit status tells every pass."""
+    statuses: list[int] = [*waiting, *(one.exit_status for one in frame.faults)]
     statuses += [ExitStatus.REQUEST_FAILED for one in frame.closed if not one.finished]
     return worst(statuses)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the rules cost time, and a pass with nothing to do needs no
 # What concerns every association with the scanner; the others are about one service (C-FIND, C-MOVE).
 _OF_ASSOCIATION = NO_CONNECTION | {Kind.BUSY, Kind.REJECTED, Kind.INSECURE, Kind.UNSUPPORTED}
 # What ends an association whatever was asked in it.
-_BREAKS_OFF = {Kind.INTERRUPTED, Kind.STALLED, Kind.ENDLESS}
+_BREAKS_OFF = {Kind.INTERRUPTED, Kind.KILLED, Kind.STALLED, Kind.ENDLESS}
 SCANNER = "scanner"
 FIND = f"{SCANNER} {Service.FIND.value}"
 MOVE = f"{SCANNER} {Service.MOVE.value}"

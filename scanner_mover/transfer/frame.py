@@ -34,7 +34,7 @@ class View(Record):
     `echo` gets each message of the log, `progress` makes what shows the retrieving, `log_opened` gets the log.
     """
 
-    echo: Callable[[str], None] | None = None
+    echo: Callable[[str], object] | None = None
     progress: Callable[[], AbstractContextManager[Progress]] = lambda: contextlib.nullcontext(Progress())
     log_opened: Callable[[Log], None] = lambda log: None
 

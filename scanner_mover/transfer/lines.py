@@ -21,13 +21,14 @@ from scanner_mover.transfer.work import Work
 class Lines(NamedTuple):
     """What is NEW, what still holds and was said before (STANDING), what of that this pass met AGAIN, and the EVENTS.
 
-    The events are for programs of the site.
+    The events are for programs of the site. WAITING are the exit statuses of what holds and waits for its next try.
     """
 
     new: tuple[Change, ...] = ()
     standing: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
+    waiting: tuple[int, ...] = ()
 
 
 def of_pass(frame: Frame, settings: Settings | None, work: Work, raised: BaseException | None) -> Lines:
@@ -43,10 +44,11 @@ def of_pass(frame: Frame, settings: Settings | None, work: Work, raised: BaseExc
     standing = [one for one in reported.from_json(frame.state.faults) if one.text not in new_texts]
     met = {(one.group, one.content) for one in frame.faults}
     again = (one.text for one in standing if (one.group, one.content) in met)
-    lines = [*changes, *closed]
+    lines = [*_unsaid(frame), *changes, *closed]
     if frame.options.dry_run:
         lines = [one for one in lines if not one.ended]
-    return Lines(tuple(lines), tuple(one.text for one in standing), tuple(again), tuple(wanted))
+    waiting = () if frame.options.studies else (one.exit_status for one in standing if one.group in work.untested)
+    return Lines(tuple(lines), tuple(one.text for one in standing), tuple(again), tuple(wanted), tuple(waiting))
 
 
 def with_problem(lines: Lines, frame: Frame, problem: UnusableError) -> Lines:
@@ -61,9 +63,10 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
     """What is new among the faults."""
     by_hand = bool(frame.options.studies)
     off = work.report is not None and not work.report.enabled and not by_hand
-    now, changes = reported.compare(
+    now, past, changes = reported.compare(
         frame.faults,
         reported.from_json(frame.state.faults),
+        reported.past_from_json(frame.state.past_faults),
         Scope(
             untested=work.untested,
             dropped=work.dropped,
@@ -76,8 +79,14 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
         settings,
         frame.started,
     )
-    frame.state.faults = reported.to_json(now)
+    frame.state.faults, frame.state.past_faults = reported.to_json(now), reported.to_json(past)
     return changes
+
+
+def _unsaid(frame: Frame) -> list[Change]:
+    """The lines that earlier passes could not write to standard error."""
+    lines, frame.state.unsaid = frame.state.unsaid, []
+    return [Change(line, ended=False) for line in lines]
 
 
 def _not_well(closed: Iterable[ClosedRequest]) -> list[ClosedRequest]:

@@ -7,18 +7,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from scanner_mover.config import Settings
-from scanner_mover.errors import LockHeldError, UnusableError
+from scanner_mover.errors import UnusableError
 from scanner_mover.site import state
 from scanner_mover.site.folders import ServerFolders
-from scanner_mover.site.lock import Lock
 from scanner_mover.site.state import State
 from scanner_mover.transfer import reported
 from scanner_mover.transfer.hooks import Event, EventKind, EventSeries, run_hooks, second_try, to_keep
 from scanner_mover.transfer.report import ClosedRequest
 from scanner_mover.transfer.reported import Change
-
-# The state file is locked for moments only, but for the pass of another process, which reads the events anew.
-_MOST_SECONDS = 2.0
 
 
 def events_of(project: str, when: str, closed: Iterable[ClosedRequest], changes: Iterable[Change]) -> list[Event]:
@@ -91,16 +87,10 @@ def _keep(
         known.faults = reported.to_json(now)
         changes.extend(now_changed)
 
-    lock = Lock()
     try:
-        lock.wait_for_file(server.lock, _MOST_SECONDS)
-        state.change(server, put, also_broken=False)
-    except LockHeldError:
-        pass
+        state.change_soon(server, put)
     except UnusableError as error:
         log(str(error))
-    finally:
-        lock.release()
     for change in changes:
         log(change.text)
     return changes

@@ -1,13 +1,15 @@
 """Which faults were reported, and which lines a pass has to print for what began, changed or ended.
 
 What is reported is compared by what it is, not by its text: a text may hold numbers or another program's words, which
-change from pass to pass while the fault is the same. A plain module, as `faults` is.
+change from pass to pass while the fault is the same. One that comes and goes is reported three times; then it holds
+until it has stayed away for an hour. A plain module, as `faults` is.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from scanner_mover.config import Settings
+from scanner_mover.errors import ExitStatus
 from scanner_mover.transfer.faults import FIND, MOVE, Fault, is_of_one_call, line_of, study_of
 
 # Groups of which several faults can hold at once: of one series this one, of another series that one.
@@ -18,16 +20,37 @@ _HOOK = "hook "
 _MOST_LINES = 5
 # More than this are never worth keeping.
 _MOST_REPORTED = 1000
+# A fault that begins so often, each time so soon after its end, comes and goes.
+_TIMES = 3
+_ALL_TIMES = range(1, _TIMES + 1)
+_AWAY_SECONDS = 3600.0
+_COMES_AND_GOES = "; it comes and goes: the next line follows when it has stayed away for an hour"
 
 
 class Reported(NamedTuple):
-    """A fault that was reported: what it is, its line then, and since when it holds, in seconds of the epoch."""
+    """A fault that was reported: what it is, its line then, and since when it holds, in seconds of the epoch.
+
+    `exit_status` is that of a pass that meets it. `times` is how often it has begun, each time within an hour of its
+    end; `away_since`: it comes and goes, and since then no pass has met it.
+    """
 
     group: str
     content: str
     text: str
     since: float
     of_scanner: bool
+    exit_status: int = ExitStatus.OK
+    times: int = 1
+    away_since: float | None = None
+
+
+class Past(NamedTuple):
+    """A fault that is over: what it was, how often it had begun, and when it ended, in seconds of the epoch."""
+
+    group: str
+    content: str
+    times: int
+    ended_at: float
 
 
 class Change(NamedTuple):
@@ -58,52 +81,77 @@ class Scope(NamedTuple):
 
 
 def compare(
-    faults: Iterable[Fault], reported: Sequence[Reported], scope: Scope, settings: Settings | None, now: float
-) -> tuple[list[Reported], list[Change]]:
-    """What is reported from now on, and the lines for what began, changed or ended.
+    faults: Iterable[Fault],
+    reported: Sequence[Reported],
+    past: Iterable[Past],
+    scope: Scope,
+    settings: Settings | None,
+    now: float,
+) -> tuple[list[Reported], list[Past], list[Change]]:
+    """What is reported from now on, what was and is over, and the lines for what began, changed or ended.
 
-    FAULTS are those of this pass, REPORTED what was reported before; NOW is in seconds of the epoch.
+    FAULTS are those of this pass, REPORTED what was reported before and PAST what was and is over; NOW is in seconds of
+    the epoch.
     """
     since: dict[str, float] = {}
     for one in reported:
         since[one.group] = min(one.since, since.get(one.group, one.since))
-    current, changes = _now(faults, reported, since, settings, now)
+    recent = {(one.group, one.content): one for one in past if 0 <= now - one.ended_at < _AWAY_SECONDS}
+    current, changes = _now(faults, reported, recent, since, settings, now)
     groups = {group for group, _ in current}
     ended: dict[str, Reported] = {}
     for old in reported:
-        if (old.group, old.content) in current or (old.group in groups and old.group not in _SEVERAL):
+        key = old.group, old.content
+        is_replaced = old.group in groups and old.group not in _SEVERAL
+        if key in current:
             continue
-        if _holds(old, scope, settings):
-            current[old.group, old.content] = old
-        elif old.group not in groups and not _is_over(old, scope):
-            ended.setdefault(old.group, old)
-    changes += [_end_of(old, now - since[group], scope) for group, old in ended.items()]
-    return list(current.values())[:_MOST_REPORTED], changes
+        if not is_replaced and _holds(old, scope, settings):
+            current[key] = old
+        elif not _is_over(old, scope):
+            away_since = min(old.away_since or now, now)
+            if old.times >= _TIMES and now - away_since < _AWAY_SECONDS:
+                current[key] = old._replace(away_since=away_since)
+                continue
+            recent[key] = Past(*key, old.times, away_since)
+            if old.group not in groups:
+                ended.setdefault(old.group, old)
+    changes += [_end_of(old, (old.away_since or now) - since[group], scope) for group, old in ended.items()]
+    still_past = [one for key, one in recent.items() if key not in current]
+    return list(current.values())[:_MOST_REPORTED], still_past[-_MOST_REPORTED:], changes
 
 
 def _now(
     faults: Iterable[Fault],
     reported: Iterable[Reported],
+    recent: Mapping[tuple[str, str], Past],
     since: Mapping[str, float],
     settings: Settings | None,
     now: float,
 ) -> tuple[dict[tuple[str, str], Reported], list[Change]]:
     """The FAULTS of this pass by what they are, and the lines for those that were not reported before.
 
-    SINCE says since when each group holds.
+    RECENT are those that ended within the last hour; SINCE says since when each group holds.
     """
-    known = {(one.group, one.content): one for one in reported}
+    known = {(one.group, one.content): one._replace(away_since=None) for one in reported}
     current: dict[tuple[str, str], Reported] = {}
     changes = []
     for new in faults:
         key = new.group, new.content
+        line = line_of(new, settings)
         if key not in known:
-            text = line_of(new, settings)
-            known[key] = Reported(*key, text, since.get(new.group, now), new.of_scanner)
+            times = recent[key].times + 1 if key in recent else 1
+            known[key] = Reported(*key, line, since.get(new.group, now), new.of_scanner, new.exit_status, times)
+            text = _text(line, times)
             if Change(text, ended=False) not in changes:
                 changes.append(Change(text, ended=False))
-        current[key] = known[key]
+        # `status` shows the text of the last pass: the configuration may name another scanner now.
+        current[key] = known[key]._replace(text=_text(line, known[key].times))
     return current, changes
+
+
+def _text(line: str, times: int) -> str:
+    """LINE of a fault that has begun so many TIMES."""
+    return line + _COMES_AND_GOES if times >= _TIMES else line
 
 
 def _holds(old: Reported, scope: Scope, settings: Settings | None) -> bool:
@@ -191,17 +239,42 @@ def duration(seconds: float) -> str:
 def from_json(value: object) -> list[Reported]:
     """What a state file says was reported; entries that are damaged are left out."""
     found = []
-    for one in value if isinstance(value, list) else []:
-        if not isinstance(one, Mapping):
-            continue
-        group, content, text, since = (one.get(name) for name in ("group", "content", "text", "since"))
-        if not isinstance(group, str) or not isinstance(content, str) or not isinstance(text, str):
-            continue
-        if isinstance(since, int | float) and 0 <= since < 1e12:
-            found.append(Reported(group, content, text, float(since), one.get("of_scanner") is True))
+    for one in _entries(value):
+        text, since, away_since = one.get("text"), one.get("since"), one.get("away_since")
+        if isinstance(text, str) and _is_time(since):
+            of_scanner, times = one.get("of_scanner") is True, _whole(one.get("times"), _ALL_TIMES, 1)
+            away = float(away_since) if _is_time(away_since) else None
+            exit_status = _whole(one.get("exit_status"), range(256), ExitStatus.OK)
+            found.append(
+                Reported(one["group"], one["content"], text, float(since), of_scanner, exit_status, times, away)
+            )
     return found
 
 
-def to_json(reported: Iterable[Reported]) -> list[dict[str, object]]:
+def past_from_json(value: object) -> list[Past]:
+    """What a state file says was reported and is over; entries that are damaged are left out."""
+    return [
+        Past(one["group"], one["content"], _whole(one.get("times"), _ALL_TIMES, 1), float(ended_at))
+        for one in _entries(value)
+        if _is_time(ended_at := one.get("ended_at"))
+    ]
+
+
+def _entries(value: object) -> list[Mapping[str, Any]]:
+    """Those of VALUE that say which fault they are about."""
+    objects = [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    return [one for one in objects if isinstance(one.get("group"), str) and isinstance(one.get("content"), str)]
+
+
+def to_json(some: Iterable[Reported | Past]) -> list[dict[str, object]]:
     """As in the state file."""
-    return [one._asdict() for one in reported]
+    return [one._asdict() for one in some]
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    """Whether VALUE is seconds of the epoch."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
+
+
+def _whole(value: object, usual: range, otherwise: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value in usual else otherwise

@@ -276,6 +276,22 @@ class TestRetrieves:
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
 
+    def test_R29_a_scanner_without_c_move_is_asked_for_one_series_in_a_pass(
+        self, scenario: Scenario, scanner: ScriptedScanner
+    ) -> None:
+        scenario.site.config(retries=2)
+        study = scenario.acquire(1, 1, 1)
+        scanner.script.offers_move = False
+        done = scenario.a_pass(exit_status=5)
+        assert "does not offer query/retrieve, study root" in done.stderr and len(done.stderr.splitlines()) == 1
+        before = scanner.associations
+        assert scenario.a_pass(exit_status=5).stderr == ""
+        assert scanner.associations == before + 2, "a question, and one attempt"
+        assert scanner.moves == [] and scenario.where(study) == "active-scans"
+        scanner.script.offers_move = True
+        scenario.a_pass()
+        assert scenario.where(study) == "finished-scans"
+
     def test_R17_a_refusal_is_not_tried_again_in_the_same_pass(
         self, scenario: Scenario, scanner: ScriptedScanner
     ) -> None:

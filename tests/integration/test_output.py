@@ -110,6 +110,24 @@ def test_a_pass_that_prints_nothing_does_not_mind(site):
     assert with_a_closed_output(site, ["move"]) == (0, "")
 
 
+def test_a_line_that_standard_error_does_not_take_is_said_by_the_next_pass(site):
+    """`>> /var/log/mover 2>&1` in a crontab, and that disk is full."""
+    site.request(STUDY)
+    with Path("/dev/full").open("wb") as full:
+        for _ in range(2):
+            done = subprocess.run(
+                [str(BIN / "scanner-mover"), "move"],
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stderr=full,
+                env=site.environment,
+            )
+            assert done.returncode == 5
+    status, errors = run(site, ["move"], subprocess.DEVNULL)
+    assert status == 5 and errors.count("\n") == 1 and "cannot be reached" in errors
+    assert run(site, ["move"], subprocess.DEVNULL) == (5, "")
+
+
 def test_the_reader_of_a_daemon_goes_away_and_the_daemon_goes_on(site):
     process = subprocess.Popen(
         [str(BIN / "scanner-mover"), "move", "--every", "0.2", "--json"],

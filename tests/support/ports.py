@@ -29,8 +29,8 @@ _PORTS_OF_A_BLOCK = 250
 _FEWEST_BLOCKS = 8
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
-# {process: its ports, and what says that they are its own}: after a fork the child takes a block for itself.
-_ours: dict[int, tuple[Iterator[int], socket.socket]] = {}
+# {process: its ports}: after a fork the child takes a block for itself.
+_ours: dict[int, Iterator[int]] = {}
 
 
 def free_port() -> int:
@@ -39,18 +39,17 @@ def free_port() -> int:
     In one process a port comes again only after all others of its block. Raises RuntimeError when all blocks are
     taken.
     """
-    if os.getpid() not in _ours:
-        block, holder = _take_block()
-        _ours[os.getpid()] = itertools.cycle(block), holder
-    ports, _ = _ours[os.getpid()]
+    ports = _ours.get(os.getpid())
+    if ports is None:
+        ports = _ours[os.getpid()] = itertools.cycle(_take_block())
     for port in itertools.islice(ports, _PORTS_OF_A_BLOCK):
         if _can_be_bound(port):
             return port
     raise RuntimeError("somebody else listens on every port that is ours")
 
 
-def _take_block() -> tuple[range, socket.socket]:
-    """The ports of the first block that no living process has, and the socket that keeps it ours until we end."""
+def _take_block() -> range:
+    """The ports of the first block that no living process has; it is ours until we end."""
     first, blocks = _blocks()
     for number in range(blocks):
         holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -61,7 +60,8 @@ def _take_block() -> tuple[range, socket.socket]:
             if error.errno != errno.EADDRINUSE:
                 raise
             continue
-        return range(first + number * _PORTS_OF_A_BLOCK, first + (number + 1) * _PORTS_OF_A_BLOCK), holder
+        holder.detach()  # never closed: the name is free again when the process has ended
+        return range(first + number * _PORTS_OF_A_BLOCK, first + (number + 1) * _PORTS_OF_A_BLOCK)
     raise RuntimeError(f"{blocks} processes of these tests run already, and there are no ports for more")
 
 

@@ -158,6 +158,8 @@ class Script:
     """Where an association is ended or falls silent."""
     syntaxes: Sequence[str] | None = None
     """The transfer syntaxes in which queries are taken; None: the three uncompressed ones and deflated."""
+    offers_move: bool = True
+    """Whether it has a presentation context for C-MOVE; False: it takes an association for that, and offers nothing."""
     reject: bool | tuple[int, int, int] = False
     """Reject associations: with (result, source, reason) of PS3.8 9.3.4, True is (1, 1, 1), permanent, no reason."""
     most_associations: int | None = None

@@ -241,6 +241,12 @@ class ScriptedScanner:
         elif most is not None and self._established(event.assoc) >= most:
             event.assoc.acse.send_reject(2, 3, 2)
             event.assoc.kill()
+        elif not self.script.offers_move:
+            event.assoc.acceptor.supported_contexts = [
+                context
+                for context in event.assoc.acceptor.supported_contexts
+                if context.abstract_syntax != StudyRootQueryRetrieveInformationModelMove
+            ]
         elif self.script.syntaxes is not None:
             event.assoc.acceptor.supported_contexts = [
                 build_context(str(context.abstract_syntax), list(self.script.syntaxes))

@@ -222,3 +222,8 @@ def test_a_failure_is_told_in_one_line_that_is_the_same_each_time(version):
 def test_any_lines_are_a_failure(lines):
     failure = of_lines(lines)
     assert failure.text and isinstance(failure.kind, Kind)
+
+
+def test_a_scanner_that_takes_the_association_and_not_the_service_does_not_offer_it():
+    lines = ["W: no presentation context", "E: Move SCU Failed: 0006:0208 DIMSE No valid Presentation Context ID"]
+    assert of_lines(lines).kind is Kind.UNSUPPORTED

@@ -260,7 +260,7 @@ def test_a_findscu_that_crashes_says_so(tmp_path, folder):
     fake = fake_tool(tmp_path / "tools", "findscu", crashes)
     [found] = find(Toolbox({"findscu": str(fake)}, {}), settings(), ["query"], str(folder), TAGS)
     assert found.failure is not None
-    assert (found.failure.kind, found.failure.text) == (Kind.INTERRUPTED, "DCMTK's tool crashed (signal 6)")
+    assert (found.failure.kind, found.failure.text) == (Kind.KILLED, "a DCMTK tool was ended by signal 6")
 
 
 # Answers without end

@@ -262,6 +262,7 @@ def test_R30_a_refused_attempt_by_name_is_remembered():
         (Kind.INSECURE, False, True),
         (Kind.UNSUPPORTED, False, True),
         (Kind.INTERRUPTED, True, False),
+        (Kind.KILLED, True, False),
         (Kind.STALLED, False, False),
         (Kind.LIMIT, False, False),
         (Kind.CANCELLED, False, False),
@@ -275,8 +276,8 @@ def test_R17_which_failures_are_worth_another_try_and_which_end_the_pass(kind, a
     failure = Failure(kind, "text")
     assert is_worth_another_try(failure) is again
     assert ends_the_pass(failure) is ends
-    assert limits_after(PassLimits(2), failure).retries == (0 if again else 2)
-    assert (limits_after(PassLimits(2), failure).ended_by is failure) is ends
+    assert limits_after(PassLimits(2), failure, sent=True).retries == (0 if again else 2)
+    assert (limits_after(PassLimits(2), failure, sent=True).ended_by is failure) is ends
 
 
 def test_R17_no_failure_is_worth_no_other_try():
@@ -285,10 +286,20 @@ def test_R17_no_failure_is_worth_no_other_try():
 
 def test_R29_two_stalls_in_a_row_end_the_retrieving_of_a_pass():
     stalled = Failure(Kind.STALLED, "no progress")
-    once = limits_after(PassLimits(2), stalled)
+    once = limits_after(PassLimits(2), stalled, sent=True)
     assert once.ended_by is None
-    assert limits_after(limits_after(once, None), stalled).ended_by is None, "one that went well lies between"
-    assert limits_after(once, stalled).ended_by is stalled
+    well = limits_after(once, None, sent=True)
+    assert limits_after(well, stalled, sent=True).ended_by is None, "one that went well lies between"
+    assert limits_after(once, stalled, sent=True).ended_by is stalled
+
+
+def test_R29_two_that_did_not_come_to_a_C_MOVE_end_it_too():
+    """Such an attempt has no pauses: without an end each series would cost an association in each pass."""
+    broken = Failure(Kind.INTERRUPTED, "it broke off")
+    once = limits_after(PassLimits(2), broken, sent=False)
+    assert once.ended_by is None
+    assert limits_after(once, broken, sent=False).ended_by is broken
+    assert limits_after(once, broken, sent=True).ended_by is None
 
 
 # R25: the order

@@ -19,6 +19,7 @@ POLICY = {
     Kind.INSECURE: (False, True),
     Kind.UNSUPPORTED: (False, True),
     Kind.INTERRUPTED: (True, False),
+    Kind.KILLED: (True, False),
     Kind.STALLED: (False, False),
     Kind.LIMIT: (False, False),
     Kind.ENDLESS: (False, False),

@@ -18,18 +18,21 @@ from scanner_mover.transfer.faults import (
     cut_short,
     fault,
     line_of,
+    lost_step,
     no_study,
     stuck_group,
     unusable,
 )
 from scanner_mover.transfer.reported import (
     Change,
+    Past,
     Reported,
     Scope,
     compare,
     duration,
     from_json,
     of_hooks,
+    past_from_json,
     shortened,
     to_json,
 )
@@ -50,12 +53,14 @@ class Passes:
 
     def __init__(self) -> None:
         self.reported: list[Reported] = []
+        self.past: list[Past] = []
         self.now = 1000.0
 
     def tell(self, *causes: object, scope: Scope = ALL_TESTED, seconds: float = 60) -> list[str]:
         self.now += seconds
         faults = [cause if isinstance(cause, Fault) else fault(cause) for cause in causes]
-        self.reported, changes = compare(faults, from_json(to_json(self.reported)), scope, SETTINGS, self.now)
+        reported, past = from_json(to_json(self.reported)), past_from_json(to_json(self.past))
+        self.reported, self.past, changes = compare(faults, reported, past, scope, SETTINGS, self.now)
         return [change.text for change in changes]
 
 
@@ -201,6 +206,68 @@ def test_with_nothing_requested_nobody_knows_whether_the_scanner_has_recovered(p
     ]
 
 
+# Faults that come and go
+
+BUSY = Failure(Kind.BUSY, "local limit exceeded").about(Service.FIND)
+COMES_AND_GOES = "it comes and goes: the next line follows when it has stayed away for an hour"
+
+
+def test_a_fault_that_comes_and_goes_is_not_told_in_each_pass(passes):
+    lines = [line for _ in range(240) for line in (*passes.tell(BUSY, seconds=15), *passes.tell(seconds=15))]
+    assert len(lines) == 5, "three times that it begins, twice that it ends"
+    assert [line.startswith("recovered") for line in lines] == [False, True, False, True, False]
+    assert lines[4] == f"{lines[0]}; {COMES_AND_GOES}"
+    assert [one.text for one in passes.reported] == [lines[4]], "status shows it"
+    assert passes.tell(seconds=3500) == [], "not yet for an hour"
+    (line,) = passes.tell(seconds=120)
+    assert line == f"recovered after 1 h 58 min: {lines[1].partition(': ')[2]}"
+    assert passes.reported == []
+    assert passes.tell(BUSY) == lines[:1] and passes.past == [], "and from here on it is a new one"
+
+
+def test_one_that_stays_away_for_an_hour_is_told_each_time(passes):
+    for _ in range(5):
+        (line,) = passes.tell(BUSY, seconds=3600)
+        assert COMES_AND_GOES not in line
+        (line,) = passes.tell()
+        assert line.startswith("recovered after 1 min")
+
+
+def test_two_faults_that_take_turns_are_told_three_times_each(passes):
+    lines = [line for _ in range(20) for line in (*passes.tell(OFF), *passes.tell(REJECTED))]
+    assert len(lines) == 6 and sum(COMES_AND_GOES in line for line in lines) == 2
+    assert len(passes.tell(seconds=1000)) == 0
+    assert [line.partition(" ")[0] for line in passes.tell(seconds=3600)] == ["recovered"]
+
+
+def test_what_comes_and_goes_ends_only_where_it_was_tested(passes):
+    for _ in range(3):
+        passes.tell(MOVE_REFUSED)
+        passes.tell()
+    untested = ALL_TESTED._replace(untested={MOVE})
+    assert passes.tell(scope=untested, seconds=7200) == []
+    (line,) = passes.tell()
+    assert line.startswith("recovered after 1 min")
+
+
+def test_what_comes_and_goes_of_a_study_that_failed_ends_without_a_word(passes):
+    lost = lost_step(STUDY, "/data/scanner")
+    for _ in range(3):
+        passes.tell(lost)
+        passes.tell()
+    assert passes.reported
+    assert passes.tell(scope=ALL_TESTED._replace(failed={STUDY})) == []
+    assert passes.reported == []
+
+
+def test_a_clock_that_jumps_back_makes_no_fault_last_for_ever(passes):
+    for _ in range(3):
+        passes.tell(BUSY)
+        passes.tell()
+    assert passes.tell(seconds=-900) == []
+    assert len(passes.tell(seconds=3600)) == 1
+
+
 # Faults of one study
 
 
@@ -243,7 +310,7 @@ def test_R34_another_level_recovers_while_the_lists_are_cut(passes):
 def test_a_program_that_the_configuration_no_longer_names_is_no_fault(is_named, holds):
     reported, _ = of_hooks([], {"on_fault": "on_fault: /opt/x: exit status 3"}, (), 1000.0)
     settings = SETTINGS._replace(on_fault=("/opt/x",) if is_named else None)
-    kept, changes = compare([], reported, ALL_TESTED, settings, 1060.0)
+    kept, _, changes = compare([], reported, [], ALL_TESTED, settings, 1060.0)
     assert (bool(kept), changes) == (holds, [])
 
 
@@ -325,7 +392,14 @@ def test_a_duration_in_words(seconds, words):
 # The state file
 
 
-GOOD = {"group": "scanner", "content": "UNREACHABLE", "text": "off", "since": 12.5, "of_scanner": True}
+GOOD = {
+    "group": "scanner",
+    "content": "UNREACHABLE",
+    "text": "off",
+    "since": 12.5,
+    "of_scanner": True,
+    "exit_status": 5,
+}
 
 
 @pytest.mark.parametrize(
@@ -351,9 +425,29 @@ def test_what_is_damaged_in_the_state_is_left_out(value):
     assert from_json([*value, GOOD] if isinstance(value, list) else [GOOD]) == [Reported(*GOOD.values())]
 
 
+@pytest.mark.parametrize("exit_status", ["4", -1, 256, True, None])
+def test_a_damaged_exit_status_is_none(exit_status):
+    (one,) = from_json([{**GOOD, "exit_status": exit_status}])
+    assert one.exit_status == ExitStatus.OK
+
+
+@pytest.mark.parametrize("away", ["now", -1, True, 1e13, [], None])
+@pytest.mark.parametrize("times", ["3", 0, 4, 10**30, 2.5, None])
+def test_damaged_numbers_of_what_comes_and_goes_are_none(away, times):
+    (one,) = from_json([{**GOOD, "times": times, "away_since": away}])
+    assert (one.times, one.away_since) == (1, None)
+
+
+@pytest.mark.parametrize("value", [None, {}, 7, [None, 7, []], [{}], [{"group": "a", "content": "b", "ended_at": "x"}]])
+def test_what_is_damaged_of_what_was_is_left_out(value):
+    assert past_from_json(value) == []
+
+
 def test_whatever_is_reported_the_state_does_not_grow_without_end(passes):
     passes.tell(*(unusable(f"fault {number}") for number in range(5000)))
     assert len(passes.reported) == 1000
+    passes.tell()
+    assert len(passes.past) == 1000
 
 
 causes = st.sampled_from([OFF, REJECTED, MOVE_REFUSED, MOVE_PARTIAL, FIND_BROKEN, STUCK, UnusableError("no room")])
@@ -371,7 +465,8 @@ def test_each_fault_is_told_once_between_its_beginning_and_its_end(history):
         begun = [line for line in lines if not line.startswith(("recovered", "not tested"))]
         assert not reported & set(begun), "what holds is not told again"
         reported = {one.text for one in passes.reported}
-        assert {line_of(fault(cause), SETTINGS) for cause in found} <= reported
+        whole = {line.removesuffix(f"; {COMES_AND_GOES}") for line in reported}
+        assert {line_of(fault(cause), SETTINGS) for cause in found} <= whole
         assert set(begun) <= reported
 
 

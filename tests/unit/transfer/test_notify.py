@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scanner_mover.site import state
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.state import State, load, save
@@ -138,7 +139,7 @@ def test_a_lock_that_is_held_for_a_moment_is_waited_for(server, hooks):
 
 def test_while_another_pass_is_at_work_the_state_is_its_own(server, hooks, monkeypatch):
     """What that pass has read is told twice; nothing is lost."""
-    monkeypatch.setattr(notify, "_MOST_SECONDS", 0.1)
+    monkeypatch.setattr(state, "_LONGEST_WAIT_SECONDS", 0.1)
     keep(server, events=[EVENT.to_json()])
     lock = Lock()
     lock.file(server.lock)
