@@ -122,7 +122,6 @@ def need_place(settings: Settings, folders: DataFolders, study_instance_uid: str
         raise UnusableError(f"group {group} cannot be given to files: our user is not a member of it; add it there")
     folder = folders.series(study_instance_uid, series_instance_uid)
     try:
-        os.makedirs(folders.raw, exist_ok=True)
         with _series_folder(settings, folders, study_instance_uid, series_instance_uid) as descriptor:
             writable = os.access(f"/proc/self/fd/{descriptor}", os.W_OK | os.X_OK)
     except OSError as error:
@@ -135,6 +134,7 @@ def need_place(settings: Settings, folders: DataFolders, study_instance_uid: str
 @contextlib.contextmanager
 def _series_folder(settings: Settings, folders: DataFolders, study: str, series: str) -> Iterator[int]:
     """The descriptor of a series' folder, made when missing. Raises OSError."""
+    os.makedirs(folders.raw, exist_ok=True)
     with opened_folder(folders.raw) as raw:
         _make(settings, raw, study)
     with opened_folder(folders.raw, [study]) as folder:

@@ -71,6 +71,10 @@ class DataFolders:
         self.raw = os.path.join(self.site, "raw")
         self.rejected = os.path.join(self.site, "rejected")
 
+    def all(self) -> tuple[str, ...]:
+        """Each folder below DATADIR that a site may have on a disk of its own."""
+        return self.site, self.raw, self.active_scans, self.finished_scans, self.failed_scans, self.scanner
+
     def series(self, study_instance_uid: str, series_instance_uid: str) -> str:
         """The folder with the images of one series."""
         return os.path.join(self.raw, study_instance_uid, series_instance_uid)
@@ -95,15 +99,26 @@ def staging_left(folders: DataFolders) -> list[str]:
 def is_switched_on(folders: DataFolders) -> bool:
     """Whether the second byte of `config/enabled` is `1`; in a file of one byte that byte counts (R6).
 
-    No file is off. Raises UnusableError when the file cannot be read, or when DATADIR is missing: a disk that is not
-    mounted must not look like a switch that is off.
+    No file is off. Raises UnusableError when the file cannot be read, or when DATADIR is missing or empty: a disk that
+    is not mounted must not look like a switch that is off.
     """
     try:
         with open_regular(folders.enabled) as file:
             return file.read(2)[-1:] == b"1"
     except (FileNotFoundError, NotADirectoryError):
-        if os.path.isdir(folders.data_dir):
+        is_there = os.path.isdir(folders.data_dir)
+        if is_there and not is_empty(folders.data_dir):
             return False
-        raise UnusableError(f"the data folder {folders.data_dir} is not there: is its disk mounted?") from None
+        how = "empty" if is_there else "not there"
+        raise UnusableError(f"the data folder {folders.data_dir} is {how}: is its disk mounted?") from None
     except OSError as error:
         raise UnusableError(f"the switch {folders.enabled} cannot be read: {reason(error)}") from error
+
+
+def is_empty(folder: str) -> bool:
+    """Whether there is nothing in FOLDER; not so when it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False

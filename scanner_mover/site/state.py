@@ -42,9 +42,10 @@ class State:
     """What is kept between passes.
 
     `faults` are the faults that were reported and still hold, `past_faults` those that ended a moment ago, as JSON
-    (`transfer.reported`). `unsaid` are lines that could not be written to standard error. `scanner_down`: the
-    scanner could not be reached in the last pass; `silence`: it sends nothing at all (R29), as JSON. `running_since`:
-    when a pass with work to do began, None at its end. The counters count since the file was made. `reported` says
+    (`transfer.reported`). `unsaid` are lines that could not be written to standard error. `own_disks` are the folders
+    that are on disks of their own (`site.mounts`). `scanner_down`: the scanner could not be reached in the last pass;
+    `silence`: it sends nothing at all (R29), as JSON. `running_since`: when a pass with work to do began, None at its
+    end. The counters count since the file was made. `reported` says
     which files were reported, each once; `requests` is what is remembered of each study, as JSON; `events` are those
     that no hook has heard of yet, as JSON.
     """
@@ -58,6 +59,7 @@ class State:
         self.faults: list[dict[str, Any]] = []
         self.past_faults: Any = []
         self.unsaid: list[str] = []
+        self.own_disks: list[str] = []
         self.scanner_down = False
         self.silence: Any = None
         self.failed_pulls = 0
@@ -146,9 +148,8 @@ def _read(state: State, value: dict[str, Any]) -> None:
     for name in Counters._fields:
         setattr(state, name, _whole(value.get(name), 0))
     faults, reported, events = value.get("faults"), value.get("reported"), value.get("events")
-    state.past_faults, unsaid = value.get("past_faults"), value.get("unsaid")
-    if isinstance(unsaid, list):
-        state.unsaid = [line for line in unsaid if isinstance(line, str)]
+    state.past_faults = value.get("past_faults")
+    state.unsaid, state.own_disks = _texts(value.get("unsaid")), _texts(value.get("own_disks"))
     if isinstance(faults, list):
         state.faults = [one for one in faults if isinstance(one, dict)]
     if isinstance(reported, dict):
@@ -161,6 +162,10 @@ def _read(state: State, value: dict[str, Any]) -> None:
         state.requests = value["requests"]
     if isinstance(events, list):
         state.events = events
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
 def _finite(text: str) -> float:

@@ -143,7 +143,7 @@ class _Requests:
             outcome = self._handle(study, images)
         except UnusableError as error:
             # A pass that asks nothing, since it is switched off, does not test it.
-            self.findings.faults.append(fault(error)._replace(of_scanner=True))
+            self.findings.faults.append(fault(error))
             self.job.log(str(error))
             study.error, outcome = str(error), Outcome.ERROR
         finally:

@@ -31,15 +31,11 @@ _OF_THIS_PASS = r"(?<=\.)(work|staging)\.[0-9A-Za-z_]+(?:/[^\s:;,]*)?"
 
 
 class Message(NamedTuple):
-    """A fault that is said in our own words; KEY says what it is, TEXT what to do.
-
-    `of_scanner`: only an answer of the scanner can end it.
-    """
+    """A fault that is said in our own words; KEY says what it is, TEXT what to do."""
 
     key: str
     text: str
     exit_status: ExitStatus = ExitStatus.SCANNER
-    of_scanner: bool = True
 
 
 Cause: TypeAlias = "Failure | ScannerMoverError | Message | Stuck"
@@ -47,14 +43,14 @@ Cause: TypeAlias = "Failure | ScannerMoverError | Message | Stuck"
 
 class Fault(NamedTuple):
     """One thing that is wrong, by its cause. Faults of one `group` follow each other: the console is off, then it
-    rejects us; `content` says which of them it is.
+    rejects us; `content` says which of them it is. `needs_requests`: only a pass that works on requests tests it.
     """
 
     cause: "Cause"
     group: str
     content: str
     exit_status: ExitStatus
-    of_scanner: bool
+    needs_requests: bool
 
 
 def fault(cause: "Cause") -> Fault:
@@ -62,7 +58,7 @@ def fault(cause: "Cause") -> Fault:
     if isinstance(cause, Failure):
         return Fault(cause, _group_of(cause), _content_of(cause), ExitStatus.SCANNER, True)
     if isinstance(cause, Message):
-        return Fault(cause, cause.key, cause.key, cause.exit_status, cause.of_scanner)
+        return Fault(cause, cause.key, cause.key, cause.exit_status, True)
     if isinstance(cause, ScannerMoverError):
         key = re.sub(_OF_THIS_PASS, r"\1.*", str(cause))
         return Fault(cause, key, key, cause.exit_status, False)

@@ -105,7 +105,12 @@ def _untested_of(study: str, series: str, memory: SeriesMemory, attempted: Colle
     attempt, listing = memory.attempt, memory.listing
     if _is_cut(listing) and not series_rules.count_is_believed(listing):
         untested.add(FIND)
-    if memory.complete or attempt is None:
+    if memory.complete:
+        return untested
+    if (study, series) not in attempted and memory.error is not None:
+        # It may be what cannot be used: the port, a folder, a disk. Then it was not even asked for.
+        untested.add(unusable(memory.error).group)
+    if attempt is None:
         return untested
     if (study, series) not in attempted:
         untested.add(SET_ASIDE)

@@ -38,7 +38,7 @@ class Reported(NamedTuple):
     content: str
     text: str
     since: float
-    of_scanner: bool
+    needs_requests: bool
     exit_status: int = ExitStatus.OK
     times: int = 1
     away_since: float | None = None
@@ -140,7 +140,7 @@ def _now(
         line = line_of(new, settings)
         if key not in known:
             times = recent[key].times + 1 if key in recent else 1
-            known[key] = Reported(*key, line, since.get(new.group, now), new.of_scanner, new.exit_status, times)
+            known[key] = Reported(*key, line, since.get(new.group, now), new.needs_requests, new.exit_status, times)
             text = _text(line, times)
             if Change(text, ended=False) not in changes:
                 changes.append(Change(text, ended=False))
@@ -160,7 +160,7 @@ def _holds(old: Reported, scope: Scope, settings: Settings | None) -> bool:
         return settings is None or getattr(settings, old.group.removeprefix(_HOOK), None) is not None
     if scope.nothing:
         return study_of(old.group) not in scope.finished
-    return old.group in scope.untested or (scope.no_scanner and old.of_scanner)
+    return old.group in scope.untested or (scope.no_scanner and old.needs_requests)
 
 
 def _is_over(old: Reported, scope: Scope) -> bool:
@@ -181,7 +181,7 @@ def _is_over(old: Reported, scope: Scope) -> bool:
 def _end_of(old: Reported, seconds: float, scope: Scope) -> Change:
     """The line that OLD, which has lasted SECONDS, is over."""
     after = f"recovered after {duration(seconds)}"
-    if old.of_scanner and scope.requested is not None and not scope.requested:
+    if old.needs_requests and scope.requested is not None and not scope.requested:
         after = "not tested any more, nothing is requested"
     return Change(f"{after}: {_without_advice(old.text)}", ended=True)
 
@@ -209,7 +209,7 @@ def of_hooks(
         group = f"{_HOOK}{option}"
         if group not in groups:
             text = f"an event did not reach the program of {option}: {why.removeprefix(f'{option}: ')}"
-            kept.append(Reported(group, group, text, now, of_scanner=False))
+            kept.append(Reported(group, group, text, now, needs_requests=False))
             changes.append(Change(text, ended=False))
     return kept, changes
 
@@ -242,11 +242,11 @@ def from_json(value: object) -> list[Reported]:
     for one in _entries(value):
         text, since, away_since = one.get("text"), one.get("since"), one.get("away_since")
         if isinstance(text, str) and _is_time(since):
-            of_scanner, times = one.get("of_scanner") is True, _whole(one.get("times"), _ALL_TIMES, 1)
+            needs_requests, times = one.get("needs_requests") is True, _whole(one.get("times"), _ALL_TIMES, 1)
             away = float(away_since) if _is_time(away_since) else None
             exit_status = _whole(one.get("exit_status"), range(256), ExitStatus.OK)
             found.append(
-                Reported(one["group"], one["content"], text, float(since), of_scanner, exit_status, times, away)
+                Reported(one["group"], one["content"], text, float(since), needs_requests, exit_status, times, away)
             )
     return found
 

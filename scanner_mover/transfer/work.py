@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from scanner_mover import clock, signals
 from scanner_mover.config import Settings
-from scanner_mover.errors import UnusableError, reason
+from scanner_mover.errors import ConfigurationError, UnusableError, reason
 from scanner_mover.record import TYPE_CHECKING, Record
+from scanner_mover.site import mounts
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on, staging_left
 from scanner_mover.site.requests import Request, left_alone, scan
 from scanner_mover.transfer.frame import Frame
@@ -48,11 +49,14 @@ def work(frame: Frame, settings: Settings) -> Work:
     done = Work()
     studies: Sequence[StudyReport] = ()
     if enabled or options.studies:
+        frame.state.own_disks = mounts.check(folders, frame.state.own_disks)
         if not options.dry_run:
             _remove_left(frame.server)
         requests = _requests(frame, folders)
         if requests or (not options.dry_run and staging_left(folders)):
             findings = _handle(frame, settings, folders, requests, enabled)
+            if findings is None:
+                return Work()
             studies = findings.reports
             done = Work(
                 untested=frozenset(findings.untested),
@@ -90,9 +94,10 @@ def _requests(frame: Frame, folders: DataFolders) -> list[Request]:
 
 def _handle(
     frame: Frame, settings: Settings, folders: DataFolders, requests: Sequence[Request], enabled: bool
-) -> "Findings":
-    """Handle REQUESTS; what was found is kept in the state, also when it ends early."""
+) -> "Findings | None":
+    """Handle REQUESTS; what was found is kept in the state, also when it ends early. None: nothing could be done."""
     from scanner_mover.transfer import all_requests
+    from scanner_mover.transfer.faults import fault
     from scanner_mover.transfer.job import Job
     from scanner_mover.transfer.keeping import Keeper
 
@@ -121,9 +126,13 @@ def _handle(
                 unusable=None if problem is None else str(problem),
             )
             all_requests.handle(job, keeper.findings)
+    except (ConfigurationError, UnusableError) as error:
+        keeper.findings.faults.append(fault(error))
+        return None
     finally:
         with signals.deferred():
-            frame.faults += keeper.findings.faults
+            # Whatever it is: a pass without a request to work on does not test it.
+            frame.faults += (one._replace(needs_requests=True) for one in keeper.findings.faults)
             frame.closed += keeper.findings.closed
             keeper.take()
     frame.log(_summary(keeper.findings.reports, frame.seconds))

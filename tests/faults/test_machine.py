@@ -136,6 +136,8 @@ def full_disk(*parts: str, bytes_left: int) -> Fault:
             unmount(folder)
         shutil.rmtree(folder)
         filled.rename(folder)
+        # What a line asks for where a disk is gone for good.
+        folder.joinpath(".here").mkdir(exist_ok=True)
 
     return fault
 
@@ -628,6 +630,36 @@ def test_the_disk_of_datadir_is_not_mounted(lab: Lab) -> None:
         assert done.returncode == 4
         assert "is its disk mounted?" in done.stderr
         assert not lab.data.exists()
+    assert_all_finish(lab)
+
+
+@pytest.mark.skipif("not MAY_MOUNT", reason="needs the right to mount")
+@pytest.mark.parametrize("folder", ["data/site/raw", "data/active-scans"])
+def test_the_disk_of_a_folder_is_not_mounted(lab: Lab, folder: str) -> None:
+    """Its mount point is there, and empty: nothing is retrieved into it, and nothing is taken for not requested."""
+    there = lab.site.root / folder
+    aside = lab.site.root / "disk"
+    there.mkdir(parents=True, exist_ok=True)
+    there.rename(aside)
+    there.mkdir()
+    mount("--bind", str(aside), str(there))
+    mount("-t", "tmpfs", "tmpfs", str(there))
+    try:
+        shutil.copytree(aside, there, dirs_exist_ok=True)
+        lab.scanner.script.send_only.update(dict.fromkeys(lab.study.series, 1))
+        lab.scenario.a_pass()
+        shutil.copytree(there, aside, dirs_exist_ok=True)
+    finally:
+        unmount(there)
+        unmount(there)
+    lab.scanner.script.send_only.clear()
+    moves = len(lab.scanner.moves)
+    done = lab.site.move()
+    assert (done.returncode, len(done.stderr.splitlines())) == (4, 1)
+    assert f"{there} was on a disk of its own and is on none now: is that disk mounted?" in done.stderr
+    assert len(lab.scanner.moves) == moves and list(there.iterdir()) == []
+    there.rmdir()
+    aside.rename(there)
     assert_all_finish(lab)
 
 

@@ -150,6 +150,7 @@ def test_R6_the_switch_is_the_second_byte(tmp_path, content, on):
 
 
 def test_R6_without_its_folder_it_is_off(tmp_path):
+    (tmp_path / "active-scans").mkdir()
     assert is_switched_on(DataFolders(str(tmp_path))) is False
 
 
@@ -172,6 +173,11 @@ def test_without_DATADIR_the_switch_is_neither_on_nor_off(tmp_path):
     for place in ("missing", "file"):
         with pytest.raises(UnusableError, match=r"the data folder .* is not there: is its disk mounted\?"):
             is_switched_on(DataFolders(str(tmp_path / place)))
+
+
+def test_an_empty_DATADIR_is_a_disk_that_is_not_mounted_and_no_switch_that_is_off(tmp_path):
+    with pytest.raises(UnusableError, match=r"the data folder .* is empty: is its disk mounted\?"):
+        is_switched_on(DataFolders(str(tmp_path)))
 
 
 # R5, the names

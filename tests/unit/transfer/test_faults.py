@@ -397,7 +397,7 @@ GOOD = {
     "content": "UNREACHABLE",
     "text": "off",
     "since": 12.5,
-    "of_scanner": True,
+    "needs_requests": True,
     "exit_status": 5,
 }
 
