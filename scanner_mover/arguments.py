@@ -76,6 +76,11 @@ class MoveOptions(Record):
         ),
     ] = None
 
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether somebody names studies and waits for the pass, which then waits for nothing (R29)."""
+        return bool(self.studies) and self.every_seconds is None
+
 
 class StatusOptions(Record):
     """The options of `status`; None where the command line says nothing. Times are in seconds."""

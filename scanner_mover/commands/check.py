@@ -68,6 +68,7 @@ def check(file: str, project: str, server: ServerFolders) -> Findings:
         *_receiving(settings, folders),
         lambda: check_scanner.scanner(settings),
         check_scanner.sending,
+        lambda: check_server.faults(server),
     ]
     yield from _all(checks)
 
@@ -85,13 +86,14 @@ def _receiving(settings: Settings, folders: DataFolders) -> list[Callable[[], Fi
 
 
 def _all(checks: list[Callable[[], Findings]]) -> Iterator[Finding]:
-    """The findings of CHECKS. What is wrong with a tool is named once, not by each check that needs it."""
+    """The findings of CHECKS. What is wrong is named once, not by each check that meets it, nor again as reported."""
     named = set()
     for one in checks:
         try:
             for finding in one():
-                named.add(finding.text)
-                yield finding
+                if finding.text.removeprefix(check_server.REPORTED) not in named:
+                    named.add(finding.text)
+                    yield finding
         except ScannerMoverError as error:
             if str(error) not in named:
                 named.add(str(error))

@@ -10,9 +10,15 @@ import time
 from scanner_mover.commands.finding import Finding, Findings, fix, ok
 from scanner_mover.config import Settings
 from scanner_mover.files import open_regular
+from scanner_mover.site import state
 from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on
+from scanner_mover.transfer.faults import SCANNER
 from scanner_mover.transfer.overview import is_locked, look
+from scanner_mover.transfer.reported import from_json
+
+#: How a line begins that only repeats what the last pass reported.
+REPORTED = "the last pass reported: "
 
 _MOST_SECONDS_BETWEEN_PASSES = 120.0
 _MOST_SECONDS_BETWEEN_CLOCKS = 5.0
@@ -165,3 +171,9 @@ def passes(settings: Settings, server: ServerFolders) -> Findings:
         return
     when = "there was no pass yet" if age is None else f"the last pass began {age:.0f} seconds ago"
     yield fix(f"{when}: call moveFromScanner.sh from cron every 15 seconds, or switch on the timer")
+
+
+def faults(server: ServerFolders) -> Findings:
+    """What the last pass found wrong, which may be more than is tested here; whether the scanner answers is."""
+    known, _ = state.load(server.state)
+    yield from (fix(f"{REPORTED}{one.text}") for one in from_json(known.faults) if one.group != SCANNER)

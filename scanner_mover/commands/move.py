@@ -104,7 +104,7 @@ def _show(options: MoveOptions, program: str, result: PassResult) -> None:
     if unsaid and not options.dry_run:
         _keep(unsaid, place_of(options, program).server)
     everything = options.dry_run or sys.stderr.isatty()
-    by_hand = result.again if options.studies else ()
+    by_hand = result.again if options.is_by_hand else ()
     for line in result.standing if everything else by_hand:
         say(line)
     if result.report is None or result.raised is not None:

@@ -1,6 +1,6 @@
 """In which order requests and their series are handled, and when a study lets others go first (R25)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from scanner_mover.rules.records import SeriesMemory, StudyMemory
@@ -11,25 +11,50 @@ TURN_SECONDS = 600.0
 T = TypeVar("T")
 
 
-def in_order_of_turn(requests: Sequence[T], uid_of: Callable[[T], str], memory: Mapping[str, StudyMemory]) -> list[T]:
+def in_order_of_turn(
+    requests: Sequence[T], uid_of: Callable[[T], str], memory: Mapping[str, StudyMemory], first: Collection[str] = ()
+) -> list[T]:
     """REQUESTS, oldest first as given, but those whose attempt failed last, the longest ago first.
 
-    A failing study does not keep the others waiting, and no failing one another.
+    A failing study does not keep the others waiting, and no failing one another. The studies FIRST go before all.
     """
 
-    def failed_at(request: T) -> float:
+    def turn(request: T) -> tuple[bool, float]:
         known = memory.get(uid_of(request))
-        return (known.failed_at or 0.0) if known is not None else 0.0
+        return uid_of(request) not in first, (known.failed_at or 0.0) if known is not None else 0.0
 
-    return sorted(requests, key=failed_at)
+    return sorted(requests, key=turn)
 
 
-def errors_last(uids: Iterable[str], memory: Mapping[str, StudyMemory] | Mapping[str, SeriesMemory]) -> list[str]:
-    """Studies or series by their UIDs, in their order, but those of which an error is remembered at the end.
+def errors_last(study_instance_uids: Iterable[str], memory: Mapping[str, StudyMemory]) -> list[str]:
+    """Studies in their order, but those of which an error is remembered at the end.
 
-    One that fails does not keep the others from being asked about, or for.
+    One that fails does not keep the others from being asked about.
     """
-    return sorted(uids, key=lambda uid: uid in memory and memory[uid].error is not None)
+    return sorted(study_instance_uids, key=lambda uid: uid in memory and memory[uid].error is not None)
+
+
+def series_in_order(series_instance_uids: Iterable[str], memory: Mapping[str, SeriesMemory]) -> list[str]:
+    """Series in their order, but first those that were never asked for, then the one asked for the longest ago.
+
+    Those of which an error is remembered are at the end. While the scanner sends nothing at all there is one attempt
+    for each pause (R29): it must not go to the same series each time.
+    """
+
+    def turn(uid: str) -> tuple[bool, float]:
+        known = memory.get(uid)
+        if known is None:
+            return False, -1.0
+        return known.error is not None, -1.0 if known.attempt is None else known.attempt.at.seconds
+
+    return sorted(series_instance_uids, key=turn)
+
+
+def has_one_never_asked_for(series_instance_uids: Iterable[str], memory: StudyMemory | None) -> bool:
+    """Whether one of these series of a study was never asked for, and is not known to be complete."""
+    known = {} if memory is None else memory.series
+    new = (known.get(uid, SeriesMemory()) for uid in series_instance_uids)
+    return any(one.attempt is None and not one.complete for one in new)
 
 
 def has_had_its_turn(seconds: float, others: int) -> bool:

@@ -26,6 +26,7 @@ VERSION = 2
 _MOST_BYTES = 64 << 20
 _LARGEST = 2**53
 _LONGEST_WAIT_SECONDS = 2.0
+_SECONDS_BETWEEN_NOTES = 3600.0
 
 
 class Counters(Record):
@@ -221,3 +222,19 @@ def save(state: State, path: str, part: str) -> None:
         write_json(state.to_json(), path, part)
     except OSError as error:
         raise UnusableError(f"the state file {path} cannot be written: {reason(error)}") from error
+
+
+def note_failed_write(path: str, now: float) -> bool:
+    """Note that the state file PATH could not be written; gives whether that was noted within the last hour.
+
+    A disk without room takes a file's times all the same: the note is a modification time of 0, and when it was made is
+    the access time. The next file that is written has other times.
+    """
+    try:
+        times = os.stat(path)
+        if times.st_mtime == 0 and 0 <= now - times.st_atime < _SECONDS_BETWEEN_NOTES:
+            return True
+        os.utime(path, (now, 0))
+    except OSError:
+        pass
+    return False

@@ -97,7 +97,8 @@ class _Requests:
         memory = self.findings.memory
         health.judge_the_silent(self.job, self.findings)
         health.note_silence(self.findings)
-        for request in turns.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory):
+        first = self._never_asked_for() if self.findings.silence is not None else ()
+        for request in turns.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory, first):
             sent, arrived = self.findings.moves_sent, self.findings.images_received
             self.findings.reports.append(self._one(request, images))
             if self.findings.images_received > arrived:
@@ -107,6 +108,21 @@ class _Requests:
                 health.note_silence(self.findings)
         health.report_silence(self.job, self.findings)
         health.note_untested(self.findings)
+
+    def _never_asked_for(self) -> set[str]:
+        """The studies with a series that was never asked for: a scanner that sends nothing may send that one (R29)."""
+        return {
+            uid
+            for uid, answer in self.answers.items()
+            if turns.has_one_never_asked_for(
+                (
+                    one.series_instance_uid
+                    for one in answer.series
+                    if is_wanted(one.modality, self.job.settings.modalities)
+                ),
+                self.findings.memory.get(uid),
+            )
+        }
 
     def _lists(self) -> dict[Place, ImageAnswer]:
         """The images of the series that only a list can count, as far as it is time to ask (R13, R44)."""

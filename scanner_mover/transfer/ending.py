@@ -54,7 +54,8 @@ def end(frame: Frame, settings: Settings | None, work: Work, raised: BaseExcepti
     if lines is None:
         return PassResult(exit_status, work.report, raised=raised)
     closed = tuple(frame.closed)
-    return PassResult(exit_status, work.report, lines.new, lines.standing, lines.again, closed, lines.events, raised)
+    new = (*lines.new, *lines.closed)
+    return PassResult(exit_status, work.report, new, lines.standing, lines.again, closed, lines.events, raised)
 
 
 def _lines(frame: Frame, settings: Settings | None, work: Work, raised: BaseException | None) -> "Lines | None":

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.errors import UnusableError
+from scanner_mover.site import state
 from scanner_mover.transfer import notify, reported
 from scanner_mover.transfer.faults import fault
 from scanner_mover.transfer.frame import Frame
-from scanner_mover.transfer.hooks import Event
+from scanner_mover.transfer.hooks import Event, EventKind
 from scanner_mover.transfer.report import ClosedRequest
 from scanner_mover.transfer.reported import Change, Scope
 from scanner_mover.transfer.work import Work
@@ -21,10 +22,12 @@ from scanner_mover.transfer.work import Work
 class Lines(NamedTuple):
     """What is NEW, what still holds and was said before (STANDING), what of that this pass met AGAIN, and the EVENTS.
 
-    The events are for programs of the site. WAITING are the exit statuses of what holds and waits for its next try.
+    CLOSED are the lines about requests that failed or lack images. The events are for programs of the site. WAITING are
+    the exit statuses of what holds and waits for its next try.
     """
 
     new: tuple[Change, ...] = ()
+    closed: tuple[Change, ...] = ()
     standing: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
@@ -44,15 +47,22 @@ def of_pass(frame: Frame, settings: Settings | None, work: Work, raised: BaseExc
     standing = [one for one in reported.from_json(frame.state.faults) if one.text not in new_texts]
     met = {(one.group, one.content) for one in frame.faults}
     again = (one.text for one in standing if (one.group, one.content) in met)
-    lines = [*_unsaid(frame), *changes, *closed]
+    new = [*_unsaid(frame), *changes]
     if frame.options.dry_run:
-        lines = [one for one in lines if not one.ended]
+        new = [one for one in new if not one.ended]
     waiting = () if frame.options.studies else (one.exit_status for one in standing if one.group in work.untested)
-    return Lines(tuple(lines), tuple(one.text for one in standing), tuple(again), tuple(wanted), tuple(waiting))
+    texts = tuple(one.text for one in standing)
+    return Lines(tuple(new), tuple(closed), texts, tuple(again), tuple(wanted), tuple(waiting))
 
 
 def with_problem(lines: Lines, frame: Frame, problem: UnusableError) -> Lines:
-    """LINES and that the state file cannot be written, unless a fault of this pass says so already."""
+    """LINES and that the state file cannot be written, unless a fault of this pass says so already.
+
+    What is reported is not remembered then, so that each pass would say all of it again: it is said once an hour.
+    """
+    if not frame.options.dry_run and state.note_failed_write(frame.server.state, frame.started):
+        of_closed = (EventKind.FINISHED, EventKind.FAILED)
+        return lines._replace(new=(), events=tuple(one for one in lines.events if one.kind in of_closed))
     found = fault(problem)
     if found.group in {one.group for one in frame.faults}:
         return lines
@@ -63,9 +73,10 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
     """What is new among the faults."""
     by_hand = bool(frame.options.studies)
     off = work.report is not None and not work.report.enabled and not by_hand
+    before = reported.from_json(frame.state.faults)
     now, past, changes = reported.compare(
         frame.faults,
-        reported.from_json(frame.state.faults),
+        before,
         reported.past_from_json(frame.state.past_faults),
         Scope(
             untested=work.untested,
@@ -79,6 +90,10 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
         settings,
         frame.started,
     )
+    if by_hand and not work.requested:
+        # No pass of cron would test what was met with a study that nobody requests.
+        known = {(one.group, one.content) for one in before}
+        now = [one for one in now if (one.group, one.content) in known]
     frame.state.faults, frame.state.past_faults = reported.to_json(now), reported.to_json(past)
     return changes
 

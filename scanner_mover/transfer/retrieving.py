@@ -25,7 +25,7 @@ class Retrieving:
     def study(self, study: Study) -> None:
         """Retrieve what is missing of STUDY and may be asked for now, and count it again."""
         began: float | None = None
-        for uid in turns.errors_last(study.series, study.memory.series):
+        for uid in turns.series_in_order(study.series, study.memory.series):
             series = self.attempts.judged(study, study.series[uid])
             say_count(self.job, study, series)
             if series.count.complete or not series.wanted or series.has_nothing_to_send:
@@ -46,9 +46,8 @@ class Retrieving:
     def seconds_left(self, study: Study) -> float | None:
         """Seconds until the next attempt of a series of STUDY; None when none will be made."""
         now, pauses = clock.now(), self.job.pauses
-        silence = self._silent_for(study)
         waits = [
-            max(rules.due_in(one.memory, len(one.here.names), now, pauses), silence)
+            max(rules.due_in(one.memory, len(one.here.names), now, pauses), self._silent_for(study, one))
             for one in study.wanted
             if not one.count.complete and not one.has_nothing_to_send
         ]
@@ -72,13 +71,30 @@ class Retrieving:
             return why
         if are_being_rewritten(series, self.job.settings.quiet_seconds, time.time()):
             return NotNow.ON_THEIR_WAY
-        return NotNow.SCANNER_FAILING if self._silent_for(study) > 0 and not by_hand else None
+        if by_hand:
+            return None
+        waits = self._silent_for(study, series) > 0 or self._leaves_its_turn(study, series)
+        return NotNow.SCANNER_FAILING if waits else None
 
-    def _silent_for(self, study: Study) -> float:
-        """Seconds until a scanner that sends nothing at all is asked for STUDY; one that was never asked for does not
-        wait (R29).
+    def _leaves_its_turn(self, study: Study, series: Series) -> bool:
+        """Whether the one attempt for which it is time, while the scanner sends nothing, is for another series:
+        the scanner may be able to send one that was never asked for (R29).
         """
-        if not any(one.memory.attempt for one in study.series.values()):
+        if self.findings.silence is None or series.memory.attempt is None:
+            return False
+        return any(
+            one.memory.attempt is None and not one.count.complete and not one.has_nothing_to_send
+            for one in study.wanted
+        )
+
+    def _silent_for(self, study: Study, series: Series) -> float:
+        """Seconds until a scanner that sends nothing at all is asked for SERIES of STUDY (R29).
+
+        One that was never asked for does not wait, if all of the study that was asked for did send something: other
+        studies may be what the scanner cannot send.
+        """
+        asked = [one.memory for one in study.series.values() if one.memory.attempt is not None]
+        if series.memory.attempt is None and all(one.largest for one in asked):
             return 0.0
         return rules.silence_pause(self.findings.silence, clock.now(), self.job.pauses)
 

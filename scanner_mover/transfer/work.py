@@ -61,7 +61,7 @@ def work(frame: Frame, settings: Settings) -> Work:
             done = Work(
                 untested=frozenset(findings.untested),
                 dropped=frozenset(findings.dropped),
-                requested=frozenset(request.study_instance_uid for request in requests),
+                requested=frozenset(request.study_instance_uid for request in requests if request.files),
             )
         else:
             frame.state.requests, frame.state.scanner_down, frame.state.silence = {}, False, None
@@ -115,7 +115,7 @@ def _handle(
                 requests=requests,
                 scratch_folder=scratch,
                 closes=enabled,
-                by_hand=bool(frame.options.studies),
+                by_hand=frame.options.is_by_hand,
                 dry_run=frame.options.dry_run,
                 scanner_was_down=frame.state.scanner_down,
                 log=frame.log,

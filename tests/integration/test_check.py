@@ -108,6 +108,25 @@ def as_nobody_special(site: Site, *arguments: str) -> "subprocess.CompletedProce
     return site.mover("--bounding-set", stopped, "--inh-caps", stopped, "--", *command, program=setpriv)
 
 
+# What passes say
+
+
+def test_what_the_last_pass_reported_is_repeated(site):
+    state = site.state()
+    text = "the ledger cannot be written: Is a directory"
+    state["faults"] = [{"group": text, "content": text, "text": text, "since": 1.0}]
+    site.state_file.write_text(json.dumps(state))
+    check(site).only(f"^the last pass reported: {text}$")
+
+
+def test_what_is_met_here_too_is_not_repeated(site, scanner):
+    scanner.stop()
+    site.request(uid())
+    reported = site.move()
+    assert reported.returncode == 5
+    check(site).only("cannot be reached")
+
+
 # Sound
 
 

@@ -99,6 +99,20 @@ def test_wrong_seconds_are_wrong_usage(tmp_path, every):
     assert site.tree() == before
 
 
+def test_R29_a_daemon_is_nobody_s_hand(tmp_path):
+    """`--study` alone does not wait before it asks again; a pass that is made again and again does."""
+    study = uid()
+    images = mr_series(tmp_path / "images", study_instance_uid=study, series_instance_uid=f"{study}.1", images=2)
+    with ScriptedScanner(by_study(images), script=Script(sends_nothing=True)) as scanner:
+        site = Site(tmp_path / "site", scanner_port=scanner.port)
+        site.config(receive=True)
+        scanner.destinations["MOVER"] = site.receive_port
+        with running(site, 0.1, "--study", study, "--settle", "0") as process:
+            wait_until(lambda: sum(text.startswith("pass over") for text in site.messages()) >= 8, 240)
+            assert ended(process, signal.SIGTERM) == 0
+    assert len(scanner.moves) <= 2, "as a series, and by name"
+
+
 def test_each_pass_prints_one_object(tmp_path):
     site = Site(tmp_path)
     with site.moving("--every", "0.1", "--json") as process:

@@ -2,8 +2,15 @@
 
 import pytest
 
-from scanner_mover.rules.records import SeriesMemory, StudyMemory
-from scanner_mover.rules.turns import errors_last, has_had_its_turn, in_order_of_turn
+from scanner_mover.moment import Moment
+from scanner_mover.rules.records import Attempt, SeriesMemory, StudyMemory
+from scanner_mover.rules.turns import (
+    errors_last,
+    has_had_its_turn,
+    has_one_never_asked_for,
+    in_order_of_turn,
+    series_in_order,
+)
 
 
 def test_R25_a_failing_study_comes_last_and_no_failing_one_keeps_another_waiting():
@@ -11,9 +18,39 @@ def test_R25_a_failing_study_comes_last_and_no_failing_one_keeps_another_waiting
     assert in_order_of_turn(["1", "2", "3", "4"], str, memory) == ["1", "4", "3", "2"]
 
 
+def test_R25_a_study_with_an_error_is_asked_about_last():
+    memory = {"1": StudyMemory(error="failed"), "2": StudyMemory()}
+    assert errors_last(["1", "2", "3"], memory) == ["2", "3", "1"]
+
+
+def asked(seconds: float) -> SeriesMemory:
+    return SeriesMemory(attempt=Attempt(Moment("boot", seconds), True, False, 0, "6:"))
+
+
 def test_R25_a_failing_series_comes_last():
     memory = {"1": SeriesMemory(error="failed"), "2": SeriesMemory()}
-    assert errors_last(["1", "2", "3"], memory) == ["2", "3", "1"]
+    assert series_in_order(["1", "2", "3"], memory) == ["2", "3", "1"]
+
+
+def test_R29_a_series_that_was_never_asked_for_comes_first_and_the_one_asked_for_last_comes_last():
+    memory = {"1": asked(30), "2": asked(20), "3": asked(40), "4": SeriesMemory()}
+    assert series_in_order(["1", "2", "3", "4", "5"], memory) == ["4", "5", "2", "1", "3"]
+
+
+def test_R29_a_study_with_a_series_that_was_never_asked_for_goes_before_older_ones():
+    memory = {"1": StudyMemory(series={"1.1": asked(1)}), "2": StudyMemory(series={"2.1": asked(2)})}
+    assert in_order_of_turn(["1", "2"], str, memory) == ["1", "2"]
+    assert in_order_of_turn(["1", "2"], str, memory, {"2"}) == ["2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("uids", "new"),
+    [(["1"], False), (["1", "2"], True), (["1", "3"], True), (["1", "4"], False), ([], False)],
+)
+def test_R29_which_studies_have_one(uids, new):
+    known = {"1": asked(1), "2": SeriesMemory(), "4": SeriesMemory(complete=True)}
+    assert has_one_never_asked_for(uids, StudyMemory(series=known)) is new
+    assert has_one_never_asked_for(uids, None) is bool(uids)
 
 
 @pytest.mark.parametrize(("seconds", "others", "had"), [(599, 3, False), (600, 3, True), (600, 0, False)])

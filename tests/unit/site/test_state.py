@@ -1,6 +1,7 @@
 """The state file: written in one step, readable by all, and nothing that a pass depends on."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scanner_mover.errors import UnusableError
 from scanner_mover.moment import Moment
 from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, StudyMemory
-from scanner_mover.site.state import State, load, save
+from scanner_mover.site.state import State, load, note_failed_write, save
 from scanner_mover.transfer.history import study_from_json, to_json
 from tests.support.state_files import BROKEN
 
@@ -192,3 +193,20 @@ def test_a_memory_of_a_wrong_form_is_none(memory):
 
 
 # A pass
+
+
+def test_that_it_cannot_be_written_is_noted_once_an_hour_and_until_it_can(path):
+    keep(State(), path)
+    assert not note_failed_write(str(path), 1000.0)
+    assert note_failed_write(str(path), 1015.0) and note_failed_write(str(path), 4599.0)
+    assert not note_failed_write(str(path), 4600.0), "an hour later it is said again"
+    assert note_failed_write(str(path), 4615.0)
+    assert not note_failed_write(str(path), 10.0), "a clock that jumped back keeps nobody silent"
+    assert load(str(path))[1] is None
+    keep(State(), path)
+    assert not note_failed_write(str(path), 4630.0), "that it was written ends the note"
+
+
+def test_without_a_state_file_nothing_is_noted(path):
+    assert not note_failed_write(str(path), 1000.0) and not note_failed_write(str(path), 1015.0)
+    assert not os.path.lexists(path)

@@ -187,6 +187,33 @@ def test_R29_a_scanner_that_sends_nothing_at_all_is_not_asked_for_a_series_that_
     assert new.console.queries == [("SERIES", 0)]
 
 
+OLD = DONE._replace(at=ago(3000), before=0)
+NEW_SERIES = f"{STUDY}.2"
+
+
+def test_R29_a_new_series_of_a_study_of_which_all_that_was_asked_for_arrived_does_not_wait(made, tmp_path):
+    """Other studies may be what the scanner cannot send."""
+    have(tmp_path, uids(6))
+    arrived = SeriesMemory(attempt=OLD, largest=6, received=6, complete=True)
+    one = made(arrived, ReportedSeries(SERIES, 6), ReportedSeries(NEW_SERIES, 6))
+    one.findings.silence = Silence(2, ago(10))
+    assert one.retrieving.seconds_left(one.study) == 0
+    one.run()
+    assert one.console.queries == [("SERIES", 0)]
+
+
+def test_R29_the_one_attempt_of_a_pause_goes_to_the_series_that_was_never_asked_for(made):
+    one = made(SeriesMemory(attempt=OLD), ReportedSeries(SERIES, 6), ReportedSeries(NEW_SERIES, 6))
+    one.findings.silence = Silence(2, ago(10))
+    one.run()
+    assert one.console.queries == [], "a study of which nothing arrived waits for the end of the pause"
+    one.findings.silence = Silence(2, ago(3000))
+    one.run()
+    assert one.console.queries == [("SERIES", 0)]
+    assert one.study.series[NEW_SERIES].memory.attempt.at == NOW
+    assert one.study.series[SERIES].memory.attempt.at == OLD.at
+
+
 def test_R37_of_a_series_without_an_image_nothing_is_asked_for(made):
     one = made(None, ReportedSeries(SERIES))
     listed = one.attempts.list_images(one.study, one.study.series[SERIES])
