@@ -98,7 +98,7 @@ def _progress(options: MoveOptions) -> AbstractContextManager[Progress]:
 def _show(options: MoveOptions, program: str, result: PassResult) -> None:
     """What is new goes to standard error; on a terminal, and in a dry run, what still holds too.
 
-    Who names a study reads what is wrong with it, whatever a pass of cron has reported before.
+    With --study, what is wrong with the study is printed even if a pass of cron has reported it before.
     """
     unsaid = [change.text for change in result.new if not say(change.text)]
     if unsaid and not options.dry_run:

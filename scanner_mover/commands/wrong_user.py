@@ -12,10 +12,10 @@ from scanner_mover.site.folders import DataFolders, ServerFolders, find_server_d
 
 
 def warn(options: MoveOptions, program: str) -> None:
-    """Say so when the passes are those of another user than root, who calls us as PROGRAM.
+    """Warn root, who calls us as PROGRAM, if another user runs the passes.
 
-    The passes are those of whom the log belongs to, or, before the first one, the folder of requests. For the caller
-    to ask first: whether we are root on a terminal. Where there is none, cron calls us as it should.
+    That is the owner of the log or, before the first pass, of the folder of requests. The caller has checked that we
+    are root on a terminal; without one, cron calls us as it should.
     """
     if options.dry_run:
         return
@@ -33,8 +33,8 @@ def warn(options: MoveOptions, program: str) -> None:
         if owner != 0:
             name = _name(owner)
             say(
-                f"you are root, but {path} belongs to {name}: what this pass makes, the passes of {name} cannot write; "
-                f"better is: sudo -u {shlex.quote(name)} scanner-mover move"
+                f"you are root, but {path} belongs to {name}: the passes of {name} cannot write what this pass makes; "
+                f"use: sudo -u {shlex.quote(name)} scanner-mover move"
             )
         return
 

@@ -19,7 +19,7 @@ _FILES_A_CALL = 1000
 # Seconds without output after which a call is ended: one for many files, and one for a single file.
 _CALL_STALL_SECONDS = 20.0
 _FILE_STALL_SECONDS = 10.0
-# So long the files at which it stops are looked for: the pass goes on in the end.
+# At most this many seconds are spent on finding the files at which it stops; then the pass goes on.
 _MOST_SECONDS = 80.0
 # A pipe's buffer, 4,096 bytes, holds what dcmdump prints of fewer files than this.
 _SUSPECTS = 100
@@ -163,12 +163,12 @@ def dump(
     `small_dictionary` dcmdump knows the tags of this program only, which is three times as fast: for files in which
     nothing else counts.
 
-    A file on which dcmdump crashes, or which it does not come to the end of, does not hold up the others: it has an
-    `error`, as has one that dcmdump cannot read. When several do and that takes too long, those that are left carry
-    the error NOTHING_SAID. Raises UnusableError when dcmdump cannot run, or has no dictionary.
+    A file on which dcmdump crashes or hangs does not stop the others: it has an `error`, as has one that dcmdump cannot
+    read. When several do and that takes too long, those that are left carry the error NOTHING_SAID. Raises
+    UnusableError when dcmdump cannot run, or has no dictionary.
     """
-    # +L: a value that is cut may be cut in the middle of what +Qn made of a byte. Of warnings a damaged file of 64 MB
-    # can have eight million, which take dcmdump 40 s instead of 3.
+    # +L: a shortened value may end inside an escape of +Qn. A damaged file of 64 MB can cause eight million warnings,
+    # which take dcmdump 40 s instead of 3.
     options = [*OPTIONS, "-ll", "error", "+L" if load_all else "-M"]
     searches = [argument for tag in tags for argument in ("+P", tag)]
 

@@ -93,8 +93,8 @@ class Toolbox:
 
         `stall_seconds`, `most_seconds` and `progress` are those of `Limits`. `on_line` gets each line, in another
         thread, and must not raise. `meanwhile` is called now and then while the tool runs; when it raises, the tool is
-        ended. However this is left, no process of the tool's group is. With `small_dictionary` the tool knows the tags
-        of this program only: reading Debian's dictionary is most of a small tool's life.
+        ended. On any way out every process of the tool's group has ended. With `small_dictionary` the tool knows the
+        tags of this program only: reading Debian's dictionary is most of a small tool's life.
 
         Raises UnusableError when the tool cannot be started or has no data dictionary.
         """

@@ -78,7 +78,7 @@ def pause_seconds(fruitless: int, pauses: Pauses, *, succeeded: bool) -> float:
     longest = max(pauses.repull_at_most, pauses.repull_after)
     shortest = max(_SHORTEST_LONG_PAUSE_SECONDS, pauses.repull_after)
     # 2^40 seconds are more than any limit.
-    return min(longest, shortest * 2.0 ** min(fruitless - 2, 40))
+    return min(longest, shortest * 2.0 ** min(fruitless - LONG_PAUSE_AFTER, 40))
 
 
 def is_fruitless(memory: SeriesMemory, here: int) -> bool:
@@ -141,7 +141,7 @@ def why_not_now(
         return None
     if due_in(memory, here, now, pauses) <= 0:
         return None
-    return NotNow.ON_THEIR_WAY if memory.fruitless < 2 and attempt.succeeded else NotNow.PAUSE
+    return NotNow.ON_THEIR_WAY if memory.fruitless < LONG_PAUSE_AFTER and attempt.succeeded else NotNow.PAUSE
 
 
 def needs_list(memory: SeriesMemory, names: Collection[str], *, by_hand: bool) -> bool:
@@ -217,9 +217,9 @@ def basis(counted: int | None, listed: Listing | None) -> str:
 def silence_after(silence: Silence | None, attempts: Iterable[SeriesMemory], boot: str) -> Silence | None:
     """Whether the scanner as a whole sends nothing, by the ATTEMPTS of all series (R29); BOOT is that of this moment.
 
-    It does when the last three series that were asked for brought nothing at all, whatever status their C-MOVEs had.
-    One of which images may still be on their way says nothing yet; nor does one that stayed without an image while the
-    scanner sent others. A scanner that is SILENCE stays so until something arrives, also when the requests are gone.
+    It does if the last three series that were asked for brought nothing, whatever status their C-MOVEs had. A series
+    whose images may still arrive does not count yet. Neither does one that got nothing while the scanner sent others.
+    Once there is a SILENCE, it holds until an image arrives, also when the requests are gone.
     """
     turns = sorted(
         (_turn(one.attempt.at, boot), one.attempt.at, one.largest)
@@ -235,7 +235,7 @@ def silence_after(silence: Silence | None, attempts: Iterable[SeriesMemory], boo
 
 
 def after_others_came(memory: SeriesMemory) -> SeriesMemory:
-    """MEMORY of a series that was asked for, after the scanner sent images of others: is it a matter of this one?"""
+    """MEMORY after images of other series arrived: if none of this one ever did, it says nothing of the scanner."""
     return memory if memory.largest else memory._replace(alone=True)
 
 

@@ -31,9 +31,9 @@ def _advice(failure: Failure, settings: Settings) -> _Advice:
             )
         case Kind.INSECURE:
             return _Advice(
-                "and we make no secure connection",
-                "SCANNERPORT must be its port for TLS, and SCANNER_MOVER.tls.authorities must hold who signed its "
-                "certificate; else another SCANNER_MOVER.tls.profile may help",
+                "and this server cannot agree on a secure connection",
+                "SCANNERPORT must be its port for TLS, and SCANNER_MOVER.tls.authorities must contain the CA "
+                "that signed its certificate; else another SCANNER_MOVER.tls.profile may help",
             )
         case Kind.BUSY:
             return _Advice("is busy", "it takes no more associations for now; we try again")
@@ -106,7 +106,7 @@ def _out_of_resources(detail: Detail, settings: Settings) -> _Advice:
     if detail.service is Service.FIND and detail.level is Level.IMAGE:
         return _Advice(
             "does not list the images of a series",
-            "it may limit the number of answers; it is then believed by its count of images",
+            "it may limit the number of answers; after three such answers its count of images decides",
         )
     if detail.service is Service.FIND:
         return _Advice("is out of resources", "it is busy, or limits the number of answers; its own log says why")

@@ -26,8 +26,8 @@ def file_left_over(
 ) -> Filed:
     """End what a pass that was killed left running, and file, or set aside, what it had received (R27).
 
-    What a pass that lives receives is left alone: one of another project, which nothing but its staging folder keeps
-    apart from us. Raises UnusableError when some of it cannot be judged, after all the rest was.
+    A staging folder that a running pass of another project uses is left alone; only the lock in that folder shows that
+    it is in use. Raises UnusableError when some of it cannot be judged, after all the rest was.
     """
     lock = Lock()
     try:

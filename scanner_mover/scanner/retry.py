@@ -15,9 +15,9 @@
     service not offered, destination unknown     then nothing else is worth sending
 
 The tries within a pass are `retries` more, with growing pauses and jitter, so that many sites that wait for one
-archive do not come back at the same moment. Once they did not help a retrieve, each retrieve that follows in that pass
-gets one try, and so does a study whose last retrieve failed. A scanner that stalls twice in a row is left alone until
-the next pass, and a study whose retrieve failed then comes last.
+archive do not come back at the same moment. After all tries of one retrieve have failed, each later retrieve in that
+pass gets one try only, and so does a study whose last retrieve failed. A scanner that stalls twice in a row is left
+alone until the next pass, and a study whose retrieve failed then comes last.
 """
 
 from collections.abc import Callable

@@ -74,8 +74,8 @@ class MppsFiles:
     """What is in the folder of MPPS files.
 
     `steps` has those of each requested study that has any, by name. `unreadable` are the paths of files that are no
-    MPPS files and name no requested study. `faults` tell of files that could not be looked at; each of them is a step
-    of every study that it may be about.
+    MPPS files and name no requested study. `faults` are about files that could not be looked at; each counts as an
+    open step of every study that it may belong to.
     """
 
     steps: dict[str, tuple[Step, ...]]
@@ -84,7 +84,7 @@ class MppsFiles:
 
 
 class _Listing(NamedTuple):
-    """The regular files of a folder, and those that may be regular or not: they cannot be looked at."""
+    """The regular files of a folder, and the entries that could not be examined."""
 
     files: dict[str, os.stat_result]
     failed: dict[str, OSError]
@@ -244,4 +244,6 @@ def _faults(folder: str, failed: Mapping[str, OSError]) -> Iterable[UnusableErro
         reasons.setdefault(reason(error), []).append(os.path.join(folder, name))
     for why, paths in sorted(reasons.items()):
         names = ", ".join(text for text, _ in shown(folder, paths))
-        yield UnusableError(f"MPPS cannot be read: {names}: {why}; its study counts as in progress until it can")
+        yield UnusableError(
+            f"MPPS files cannot be read: {names}: {why}; until they can, their studies count as in progress"
+        )

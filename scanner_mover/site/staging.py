@@ -61,7 +61,7 @@ def make_staging(folders: DataFolders, requested: Collection[str], lock: Lock) -
         while True:
             staging = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent)
             held = hold(staging, lock)
-            # A pass that saw it before we had it locked takes it for left over, and removes it.
+            # Another pass may see the folder before we lock it, and remove it as a leftover: then make a new one.
             with contextlib.suppress(FileNotFoundError):
                 if held:
                     write_note(staging, Note(clock.now().boot, frozenset(requested)))

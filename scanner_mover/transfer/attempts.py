@@ -130,7 +130,7 @@ class Attempts:
             self.unusable = text
 
     def _remember(self, study: Study, uid: str, sent: Sent, before: int, *, by_name: bool) -> SeriesMemory:
-        """Remember an attempt, also for the case that this pass is killed; of one that sent nothing nothing stays."""
+        """Remember an attempt, also in case this pass is killed. One that sent nothing is not remembered."""
         self.findings.moves_sent += sent.moves
         series, failure = study.series[uid], sent.failure
         memory = series.memory._replace(retrieved=True, error=failure.text if failure else None)

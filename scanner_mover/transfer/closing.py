@@ -17,7 +17,7 @@ from scanner_mover.transfer.last_look import LastLook
 from scanner_mover.transfer.retrieving import Retrieving
 from scanner_mover.transfer.study import Study
 
-# New series and missing images are retrieved, and all is asked once more, so often in one pass.
+# At most this many times in one pass everything is asked, and what is missing is retrieved.
 _MOST_ROUNDS = 2
 
 
@@ -98,7 +98,7 @@ class Closing:
         study.memory = study.memory._replace(closing_asked=asked, closing_unanswered=unanswered)
 
     def _finish(self, study: Study) -> Outcome:
-        """Close the request; where it cannot be moved, that is not tried, nor asked for, in each pass.
+        """Close the request; if it cannot be moved, not each pass repeats the move and the questions before it.
 
         Raises UnusableError when it cannot be moved.
         """
@@ -161,7 +161,7 @@ class Closing:
             self.job.log(f'"{study.name}" is old, {then}')
             return outcome
         if not may_fail:
-            self.job.log(f'"{study.name}" is old, but it goes on')
+            self.job.log(f'"{study.name}" is old, but not failed yet: it may be complete in a moment')
             return outcome
         missing = [
             one.memory._replace(expected=one.count.expected, received=one.count.received)

@@ -73,9 +73,8 @@ def _group_of(failure: Failure) -> str:
 
 
 def _content_of(failure: Failure) -> str:
-    """What FAILURE is. At which level a C-MOVE fails changes from one attempt to the next (R30), and says nothing; nor
-    does the level at which an association breaks off, nor the classes that are named, of one series these, of another
-    those.
+    """What FAILURE is. The level of a failed C-MOVE is left out: it changes from attempt to attempt (R30). So are the
+    level at which an association broke off, and the refused classes, which differ from series to series.
     """
     service, level, title, _ = failure.detail
     if failure.kind in NO_CONNECTION:

@@ -1,7 +1,7 @@
 """The programs of a site that hear of what happened: `on_finished`, `on_failed`, `on_fault` (README, "Options").
 
-Above, what is pure: which program hears of which event, and as which JSON. Below, how it is run. A plain module until
-there is something to run.
+The first half is pure: which program gets which event, and its JSON. The second half runs the programs, and imports
+what is slow only then. A plain module.
 """
 
 import contextlib
@@ -116,8 +116,8 @@ def to_keep(undelivered: Iterable[Undelivered]) -> list[dict[str, Any]]:
 def distrust(file: str) -> str | None:
     """Why the programs in the configuration FILE must not be run, with what to do; None when they may.
 
-    Who may write FILE has our rights through them. So it must belong to root or to our user, and nobody outside its
-    group may write it.
+    Whoever may write FILE can run programs with our rights. So it must belong to root or to our user, and nobody
+    outside its group may write it.
     """
     try:
         status = os.stat(file)

@@ -81,15 +81,11 @@ def set_aside_text(
     """
     reasons = {_reason(one, requested) for one in set_aside}
     if reasons & DAMAGE:
-        return f"images that came are not whole and were set aside in {rejected}"
+        return f"received images are not whole and were set aside in {rejected}"
     if Reason.OTHER_SERIES in reasons:
-        return (
-            f"images that came carry another SeriesInstanceUID than the scanner lists and were set aside in {rejected}"
-        )
+        return f"received images have another SeriesInstanceUID than the scanner lists and were set aside in {rejected}"
     if Reason.NOT_REQUESTED in reasons and not new:
-        return (
-            f"images that came carry another StudyInstanceUID than the scanner lists and were set aside in {rejected}"
-        )
+        return f"received images have another StudyInstanceUID than the scanner lists and were set aside in {rejected}"
     return None
 
 

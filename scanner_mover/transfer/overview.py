@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scanner_mover.rules.records import StudyMemory
 
 _FAILED_SHOWN_SECONDS = 7 * 86400.0
-# A state file may hold anything: what is no word of the contract is none here.
+# A state file may hold anything: only words of the contract are accepted.
 _WORDS = {one.value: one for one in WaitsFor}
 _OUTCOMES = {one.value for one in Outcome}
 _PROCEDURES = {one.value for one in Procedure}

@@ -26,7 +26,7 @@ def receiver_of(job: Job, tools: Toolbox) -> Receiver | None:
 
 @contextmanager
 def receiving(receiver: Receiver | None, attempts: Attempts, tools: Toolbox) -> Iterator[None]:
-    """While this lasts images may be retrieved: before it, what was left is filed; after it, RECEIVER is ended."""
+    """Images are retrieved inside this `with`. First what a pass left is filed; at its end RECEIVER is stopped."""
     job = attempts.job
     try:
         if not job.dry_run:

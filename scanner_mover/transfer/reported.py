@@ -12,7 +12,7 @@ from scanner_mover.config import Settings
 from scanner_mover.errors import ExitStatus
 from scanner_mover.transfer.faults import FIND, MOVE, Fault, is_of_one_call, line_of, study_of
 
-# Groups of which several faults can hold at once: of one series this one, of another series that one.
+# Groups in which several faults can hold at the same time, for example one for each series.
 _SEVERAL = {FIND, MOVE}
 # The group of a program of the site begins so; only that program ends it.
 _HOOK = "hook "

@@ -50,7 +50,7 @@ def is_known_to_end_by_quiet(study: Study, settings: Settings) -> bool:
 
 
 def is_quiet_counted(study: Study, settings: Settings) -> bool:
-    """Whether STUDY is closed after a time without a change that has begun."""
+    """Whether STUDY closes by itself if nothing changes, and that time is already running."""
     return _ends_by_quiet(study, settings) and quiet_left(study, settings) > 0
 
 

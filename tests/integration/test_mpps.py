@@ -33,7 +33,7 @@ def test_R21_a_file_that_cannot_be_looked_at_is_a_fault_and_its_procedure_goes_o
     assert [study["procedure"] for study in report["studies"]] == ["in progress"]
     done = site.move()
     assert done.returncode == 4
-    fault = f"MPPS cannot be read: 1 file in {site.data}/scanner: {os.strerror(36)}"
+    fault = f"MPPS files cannot be read: 1 file in {site.data}/scanner: {os.strerror(36)}"
     assert any(fault in one["text"] for one in site.state()["faults"])
     assert "SECRET" not in site.log() + done.stderr + site.state_file.read_text()
 

@@ -455,7 +455,7 @@ class TestClosing:
         scenario.a_pass()
         scenario.time_passes(61)
         scenario.a_pass()
-        assert scenario.said("is old, but it goes on"), "the image may come yet"
+        assert scenario.said("is old, but not failed yet"), "the image may come yet"
         done = scenario.site.move()
         while done.returncode == 0:
             scenario.every_pause_is_over()

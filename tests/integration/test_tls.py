@@ -126,7 +126,9 @@ def test_a_scanner_that_we_do_not_trust_is_told_nothing(
     scenario: Scenario, ours: Certificate, stranger: Certificate
 ) -> None:
     scenario.site.config(tls=tls(ours, stranger), retries=2)
-    line = refused(scenario, 5, "no secure connection", "certificate verify failed", "SCANNER_MOVER.tls.authorities")
+    line = refused(
+        scenario, 5, "agree on a secure connection", "certificate verify failed", "SCANNER_MOVER.tls.authorities"
+    )
     found = scenario.site.mover("find", "--study", uid())
     assert (found.returncode, found.stderr) == (5, f"scanner-mover: {line}\n")
 
@@ -150,7 +152,7 @@ def test_tls_where_the_scanner_wants_plain_text(scenario: Scenario, scanner: Ort
     scanner.stop()
     scanner.tls = None
     scanner.start()
-    refused(scenario, 5, "no secure connection", "SCANNERPORT must be its port for TLS")
+    refused(scenario, 5, "agree on a secure connection", "SCANNERPORT must be its port for TLS")
 
 
 class TestAToolThatLacksIt:

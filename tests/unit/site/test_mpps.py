@@ -492,7 +492,8 @@ def test_R21_a_file_that_cannot_be_looked_at_is_an_open_step_of_every_study(tool
         OTHER: [False],
     }
     assert [str(fault) for fault in found.faults] == [
-        f"MPPS cannot be read: 1 file in {folder}: {os.strerror(number)}; its study counts as in progress until it can"
+        f"MPPS files cannot be read: 1 file in {folder}: {os.strerror(number)}; until they can, their studies count "
+        "as in progress"
     ]
 
 
