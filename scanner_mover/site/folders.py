@@ -5,7 +5,7 @@ A plain module: every pass needs it, also one with nothing to do.
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from scanner_mover.config import DEFAULT_PROJECT
 from scanner_mover.errors import UnusableError, reason
@@ -113,6 +113,36 @@ def is_switched_on(folders: DataFolders) -> bool:
         raise UnusableError(f"the data folder {folders.data_dir} is {how}: is its disk mounted?") from None
     except OSError as error:
         raise UnusableError(f"the switch {folders.enabled} cannot be read: {reason(error)}") from error
+
+
+def on_own_disks(folders: DataFolders, known: Collection[str]) -> list[str]:
+    """See that each of FOLDERS that was on a disk of its own, by KNOWN, still is; gives which are so now.
+
+    The folder that a disk is mounted on is there without the disk too, and empty. Then no study would seem to be
+    requested, images that are here would be retrieved once more, and what is retrieved would lie hidden below the disk.
+
+    Raises UnusableError for a folder that is no longer on its disk, and that is empty or missing.
+    """
+    try:
+        others = {os.stat(os.sep).st_dev, os.stat(folders.data_dir).st_dev}
+    except OSError as error:
+        raise UnusableError(f"the data folder {folders.data_dir} cannot be looked at: {reason(error)}") from error
+    now = []
+    for folder in folders.all():
+        try:
+            is_own = os.stat(folder).st_dev not in others
+        except (FileNotFoundError, NotADirectoryError):
+            is_own = False
+        except OSError:  # whoever needs the folder says what is wrong with it
+            is_own = folder in known
+        if is_own:
+            now.append(folder)
+        elif folder in known and (not os.path.exists(folder) or is_empty(folder)):
+            raise UnusableError(
+                f"{folder} was on a disk of its own and is on none now: is that disk mounted? If there is none any "
+                f"more: mkdir -p {os.path.join(folder, '.here')}"
+            )
+    return now
 
 
 def is_empty(folder: str) -> bool:

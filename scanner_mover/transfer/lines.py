@@ -60,7 +60,8 @@ def with_problem(lines: Lines, frame: Frame, problem: UnusableError) -> Lines:
 
     What is reported is not remembered then, so that each pass would say all of it again: it is said once an hour.
     """
-    if not frame.options.dry_run and state.note_failed_write(frame.server.state, frame.started):
+    by_hand = frame.options.dry_run or frame.options.is_by_hand
+    if not by_hand and state.note_failed_write(frame.server.state, frame.started):
         of_closed = (EventKind.FINISHED, EventKind.FAILED)
         return lines._replace(new=(), events=tuple(one for one in lines.events if one.kind in of_closed))
     found = fault(problem)

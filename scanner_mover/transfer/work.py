@@ -12,8 +12,7 @@ from scanner_mover import clock, signals
 from scanner_mover.config import Settings
 from scanner_mover.errors import ConfigurationError, UnusableError, reason
 from scanner_mover.record import TYPE_CHECKING, Record
-from scanner_mover.site import mounts
-from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on, staging_left
+from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on, on_own_disks, staging_left
 from scanner_mover.site.requests import Request, left_alone, scan
 from scanner_mover.transfer.frame import Frame
 from scanner_mover.transfer.report import PassReport, StudyReport
@@ -49,7 +48,7 @@ def work(frame: Frame, settings: Settings) -> Work:
     done = Work()
     studies: Sequence[StudyReport] = ()
     if enabled or options.studies:
-        frame.state.own_disks = mounts.check(folders, frame.state.own_disks)
+        frame.state.own_disks = on_own_disks(folders, frame.state.own_disks)
         if not options.dry_run:
             _remove_left(frame.server)
         requests = _requests(frame, folders)

@@ -136,8 +136,8 @@ def full_disk(*parts: str, bytes_left: int) -> Fault:
             unmount(folder)
         shutil.rmtree(folder)
         filled.rename(folder)
-        # What a line asks for where a disk is gone for good.
-        folder.joinpath(".here").mkdir(exist_ok=True)
+        if parts[0] == "data" and len(parts) > 1:  # what a line asks for where a disk is gone for good
+            folder.joinpath(".here").mkdir(exist_ok=True)
 
     return fault
 

@@ -199,7 +199,7 @@ class TestNeverArrives:
         again = scenario.a_pass(exit_status=5)
         assert again.stderr == "", "it is reported once, and it has not recovered"
         made = len(scanner.moves)
-        scenario.a_pass()
+        scenario.a_pass(exit_status=5)
         assert len(scanner.moves) == made
         assert len(list((scenario.site.data / "site" / "rejected").iterdir())) == 2
 
@@ -212,7 +212,7 @@ class TestNeverArrives:
         assert "another SeriesInstanceUID" in done.stderr
         assert scenario.a_pass(exit_status=5).stderr == "", "it is reported once, and it has not recovered"
         made = len(scanner.moves)
-        scenario.a_pass()
+        scenario.a_pass(exit_status=5)
         assert len(scanner.moves) == made
         assert len(list((scenario.site.data / "site" / "rejected").iterdir())) == 2
         assert not (scenario.site.data / "site" / "raw" / study.uid / "1.2.3.4").exists()

@@ -36,6 +36,8 @@ def untested(series: SeriesMemory, *, attempted: bool = False, asked: bool = Fal
     [
         (SeriesMemory(), set()),
         (SeriesMemory(attempt=FAILED, complete=True), set()),
+        (SeriesMemory(error=NO_ROOM), {unusable(NO_ROOM).group}),
+        (SeriesMemory(error=NO_ROOM, complete=True), set()),
         (SeriesMemory(attempt=FAILED), {MOVE, SET_ASIDE, unusable(FAILED.error or "").group}),
         (SeriesMemory(attempt=FAILED, retrieved=True), {MOVE, SET_ASIDE, unusable(FAILED.error or "").group}),
         (SeriesMemory(attempt=FAILED._replace(error=NO_ROOM)), {MOVE, SET_ASIDE, unusable(NO_ROOM).group}),

@@ -19,7 +19,7 @@ from scanner_mover.errors import (
 )
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.site.lock import Lock
-from scanner_mover.site.state import State, load
+from scanner_mover.site.state import State, load, save
 from scanner_mover.transfer import notify, one_pass
 from scanner_mover.transfer.faults import cut_short, fault
 from scanner_mover.transfer.frame import Frame, View, place_of
@@ -208,6 +208,40 @@ def test_what_this_pass_met_again_is_told_apart_from_what_only_still_holds(passe
     passes.run(finding(OFF, cut_short(STUDY, "cut")))
     result = passes.run(finding(cut_short(STUDY, "cut")), studies=(STUDY,))
     assert (result.new, len(result.standing), result.again) == ((), 2, ("cut",))
+
+
+def test_the_exit_status_tells_each_pass_what_waits_for_its_next_try(passes):
+    no_room = UnusableError("no room")
+    assert passes.run(finding(no_room)).exit_status == ExitStatus.UNUSABLE
+    waits = DONE._replace(untested=frozenset([fault(no_room).group]))
+    result = passes.run(finding(work=waits))
+    assert (result.exit_status, result.new) == (ExitStatus.UNUSABLE, ())
+    assert passes.state().exit_status == ExitStatus.UNUSABLE
+    assert passes.run(finding(work=waits), studies=(STUDY,)).exit_status == 0, "by hand it is about this study"
+    assert passes.run(finding()).exit_status == 0
+
+
+def test_what_is_met_by_hand_with_a_study_that_nobody_requests_is_not_kept(passes):
+    for requested in ((), (STUDY,)):
+        work = DONE._replace(requested=frozenset(requested))
+        result = passes.run(finding(UnusableError("no room"), work=work), studies=(STUDY,))
+        assert [one.text for one in result.new] == ["no room"]
+        assert len(passes.state().faults) == len(requested)
+
+
+def test_by_hand_all_is_said_though_the_state_cannot_be_written(passes):
+    passes.site.state_file.mkdir(parents=True)
+    for _ in range(2):
+        assert len(passes.run(finding(OFF), studies=(STUDY,)).new) == 2
+
+
+def test_what_was_not_said_is_said_by_the_next_pass_once(passes):
+    passes.run()
+    state = passes.state()
+    state.unsaid = ["recovered after 5 s: no room"]
+    save(state, str(passes.site.state_file), str(passes.site.state_file.with_name(".part")))
+    assert [one.text for one in passes.run(finding()).new] == state.unsaid
+    assert passes.run(finding()).new == ()
 
 
 def test_a_state_that_cannot_be_written_is_said_once_an_hour_with_all_that_is_not_remembered(passes):

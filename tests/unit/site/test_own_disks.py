@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from scanner_mover.errors import UnusableError
-from scanner_mover.site.folders import DataFolders
-from scanner_mover.site.mounts import check
+from scanner_mover.site.folders import DataFolders, on_own_disks
 
 # On each machine a file system of its own.
 OTHER_DISK = "/proc/sys"
@@ -29,47 +28,52 @@ def on_another_disk(folder: str) -> Path:
 
 
 def test_folders_on_the_disk_of_DATADIR_are_not_looked_at(folders):
-    assert check(folders, []) == []
+    assert on_own_disks(folders, []) == []
 
 
 @pytest.mark.parametrize("name", ["raw", "active_scans", "finished_scans", "failed_scans", "scanner"])
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_folder_without_its_disk_is_a_fault(folders, name, is_there):
     path = on_another_disk(getattr(folders, name))
-    known = check(folders, [])
+    known = on_own_disks(folders, [])
     assert known == [str(path)]
-    assert check(folders, known) == known
+    assert on_own_disks(folders, known) == known
     path.unlink()
     if is_there:
         path.mkdir()
     with pytest.raises(UnusableError, match=f"{path} {OWN}"):
-        check(folders, known)
-    assert check(folders, []) == [], "nobody knows that it had one"
+        on_own_disks(folders, known)
+    assert on_own_disks(folders, []) == [], "nobody knows that it had one"
 
 
 def test_what_the_line_asks_for_ends_it(folders):
     path = on_another_disk(folders.raw)
-    known = check(folders, [])
+    known = on_own_disks(folders, [])
     path.unlink()
     with pytest.raises(UnusableError) as error:
-        check(folders, known)
+        on_own_disks(folders, known)
     command = str(error.value).rpartition(": ")[2]
     assert command == f"mkdir -p {path}/.here"
     (path / ".here").mkdir(parents=True)
-    assert check(folders, known) == []
+    assert on_own_disks(folders, known) == []
 
 
 def test_a_folder_that_was_moved_with_what_is_in_it_is_none(folders):
     path = on_another_disk(folders.raw)
-    known = check(folders, [])
+    known = on_own_disks(folders, [])
     path.unlink()
     (path / "1.2.3").mkdir(parents=True)
-    assert check(folders, known) == []
+    assert on_own_disks(folders, known) == []
 
 
 def test_a_folder_that_cannot_be_looked_at_stays_known(folders):
     path = on_another_disk(folders.raw)
-    known = check(folders, [])
+    known = on_own_disks(folders, [])
     path.unlink()
     path.symlink_to(path)
-    assert check(folders, known) == known
+    assert on_own_disks(folders, known) == known
+
+
+def test_without_DATADIR_nothing_can_be_said(tmp_path):
+    with pytest.raises(UnusableError, match="the data folder .* cannot be looked at: No such file or directory"):
+        on_own_disks(DataFolders(str(tmp_path / "none")), [])
