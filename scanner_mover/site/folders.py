@@ -121,23 +121,20 @@ def on_own_disks(folders: DataFolders, known: Collection[str]) -> list[str]:
     The folder that a disk is mounted on is there without the disk too, and empty. Then no study would seem to be
     requested, images that are here would be retrieved once more, and what is retrieved would lie hidden below the disk.
 
-    Raises UnusableError for a folder that is no longer on its disk, and that is empty or missing.
+    Raises UnusableError for a folder that is no longer on its disk, and that is empty.
     """
-    try:
-        others = {os.stat(os.sep).st_dev, os.stat(folders.data_dir).st_dev}
-    except OSError as error:
-        raise UnusableError(f"the data folder {folders.data_dir} cannot be looked at: {reason(error)}") from error
     now = []
     for folder in folders.all():
         try:
+            others = os.stat(os.sep).st_dev, os.stat(os.path.dirname(folder)).st_dev
             is_own = os.stat(folder).st_dev not in others
-        except (FileNotFoundError, NotADirectoryError):
-            is_own = False
+        except (FileNotFoundError, NotADirectoryError):  # it is made when it is needed
+            continue
         except OSError:  # whoever needs the folder says what is wrong with it
             is_own = folder in known
         if is_own:
             now.append(folder)
-        elif folder in known and (not os.path.exists(folder) or is_empty(folder)):
+        elif folder in known and is_empty(folder):
             raise UnusableError(
                 f"{folder} was on a disk of its own and is on none now: is that disk mounted? If there is none any "
                 f"more: mkdir -p {os.path.join(folder, '.here')}"

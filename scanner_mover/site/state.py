@@ -27,6 +27,7 @@ _MOST_BYTES = 64 << 20
 _LARGEST = 2**53
 _LONGEST_WAIT_SECONDS = 2.0
 _SECONDS_BETWEEN_NOTES = 3600.0
+_MOST_SECONDS_OF_A_PASS = 600.0
 
 
 class Counters(Record):
@@ -232,7 +233,8 @@ def note_failed_write(path: str, now: float) -> bool:
     """
     try:
         times = os.stat(path)
-        if times.st_mtime == 0 and 0 <= now - times.st_atime < _SECONDS_BETWEEN_NOTES:
+        # Who reads the file may give it a later access time.
+        if times.st_mtime == 0 and -_MOST_SECONDS_OF_A_PASS <= now - times.st_atime < _SECONDS_BETWEEN_NOTES:
             return True
         os.utime(path, (now, 0))
     except OSError:

@@ -107,7 +107,7 @@ class _Requests:
                 self.job.keep_state()
                 health.note_silence(self.findings)
         health.report_silence(self.job, self.findings)
-        health.note_untested(self.findings)
+        health.note_untested(self.findings, self.job.settings.modalities)
 
     def _never_asked_for(self) -> set[str]:
         """The studies with a series that was never asked for: a scanner that sends nothing may send that one (R29)."""
@@ -173,6 +173,7 @@ class _Requests:
         if failure is not None:
             text = f"the scanner could not be asked for {study.uid}"
             note_failure(self.job, self.findings, study, failure, text)
+            self.findings.missing = True
         look(study, images, self.job.settings, self.job.folders, self.asked_at)
         if study.uid in self.job.forgotten and not self.job.by_hand:
             study.wait_after_loss()

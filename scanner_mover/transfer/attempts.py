@@ -107,7 +107,7 @@ class Attempts:
             self.findings.faults.append(_set_aside(text))
         for one in kept:
             self.kept[one.study_instance_uid or ""] = one.text
-            self.findings.faults.append(unusable(one.text))
+            self.findings.faults.append(unusable(one.text)._replace(needs_retrieve=True))
 
     def _note_retrieving(self, study: Study) -> None:
         """`status` shows what is retrieved while that goes on: once a study, for its series are kept as they come."""
@@ -124,7 +124,7 @@ class Attempts:
         text = str(error)
         study.error = study.error or text
         study.remember(uid, study.series[uid].memory._replace(error=text))
-        self.findings.faults.append(fault(error))
+        self.findings.faults.append(fault(error)._replace(needs_retrieve=True))
         self.job.log(text)
         if isinstance(error, NothingRetrievableError):
             self.unusable = text

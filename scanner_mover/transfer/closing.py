@@ -39,6 +39,8 @@ class Closing:
         waiting.note_steps(study)
         waiting.note_quiet(study)
         waits = self._waits_for(study)
+        if study.answered and waits is not None:  # the questions that were not answered are not asked for now
+            study.memory = study.memory._replace(closing_unanswered=False)
         for _ in range(_MOST_ROUNDS):
             if waits is not None or study.error is not None or self._asks_in(study) > 0:
                 break

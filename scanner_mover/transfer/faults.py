@@ -43,7 +43,8 @@ Cause: TypeAlias = "Failure | ScannerMoverError | Message | Stuck"
 
 class Fault(NamedTuple):
     """One thing that is wrong, by its cause. Faults of one `group` follow each other: the console is off, then it
-    rejects us; `content` says which of them it is. `needs_requests`: only a pass that works on requests tests it.
+    rejects us; `content` says which of them it is. `needs_requests`: only a pass that works on requests tests it,
+    `needs_retrieve`: only one that sends a C-MOVE.
     """
 
     cause: "Cause"
@@ -51,14 +52,16 @@ class Fault(NamedTuple):
     content: str
     exit_status: ExitStatus
     needs_requests: bool
+    needs_retrieve: bool = False
 
 
 def fault(cause: "Cause") -> Fault:
     """CAUSE as a fault of this pass."""
     if isinstance(cause, Failure):
-        return Fault(cause, _group_of(cause), _content_of(cause), ExitStatus.SCANNER, True)
+        group = _group_of(cause)
+        return Fault(cause, group, _content_of(cause), ExitStatus.SCANNER, True, group == MOVE)
     if isinstance(cause, Message):
-        return Fault(cause, cause.key, cause.key, cause.exit_status, True)
+        return Fault(cause, cause.key, cause.key, cause.exit_status, True, cause.key == SET_ASIDE)
     if isinstance(cause, ScannerMoverError):
         key = re.sub(_OF_THIS_PASS, r"\1.*", str(cause))
         return Fault(cause, key, key, cause.exit_status, False)

@@ -7,6 +7,7 @@ from scanner_mover import clock
 from scanner_mover.errors import UnusableError
 from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import series as series_rules
+from scanner_mover.rules.modalities import is_wanted
 from scanner_mover.rules.records import Listing, SeriesMemory, StudyMemory
 from scanner_mover.rules.reporting import nothing_arrives
 from scanner_mover.scanner.inventory import Place
@@ -74,9 +75,11 @@ def report_silence(job: Job, findings: Findings) -> None:
     findings.faults.append(fault(Message("sends nothing", text)))
 
 
-def note_untested(findings: Findings) -> None:
+def note_untested(findings: Findings, modalities: Collection[str] | None) -> None:
     """Which faults of earlier passes this pass could not test: what waits for its next attempt or question. And which
     end without being well: a list that is cut short, where the count is believed instead (R34).
+
+    Series of other MODALITIES wait for nothing (R40).
     """
     for study, known in findings.memory.items():
         if any(_is_cut(one.listing) and series_rules.count_is_believed(one.listing) for one in known.series.values()):
@@ -84,7 +87,8 @@ def note_untested(findings: Findings) -> None:
         if study not in findings.asked:
             findings.untested |= _untested_before_closing(study, known)
         for series, one in known.series.items():
-            findings.untested |= _untested_of(study, series, one, findings.attempted)
+            if is_wanted(one.modality, modalities):
+                findings.untested |= _untested_of(study, series, one, findings.attempted)
 
 
 def _is_cut(listing: Listing | None) -> bool:
@@ -105,12 +109,7 @@ def _untested_of(study: str, series: str, memory: SeriesMemory, attempted: Colle
     attempt, listing = memory.attempt, memory.listing
     if _is_cut(listing) and not series_rules.count_is_believed(listing):
         untested.add(FIND)
-    if memory.complete:
-        return untested
-    if (study, series) not in attempted and memory.error is not None:
-        # It may be what cannot be used: the port, a folder, a disk. Then it was not even asked for.
-        untested.add(unusable(memory.error).group)
-    if attempt is None:
+    if memory.complete or attempt is None:
         return untested
     if (study, series) not in attempted:
         untested.add(SET_ASIDE)

@@ -84,6 +84,8 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
             dropped=work.dropped,
             nothing=raised is not None or settings is None or by_hand,
             no_scanner=off or work.report is None,
+            no_retrieve=not work.sent,
+            missing=work.missing,
             requested=None if off or work.report is None else work.requested,
             failed={one.study_instance_uid for one in _not_well(frame.closed)},
             finished={one.study_instance_uid for one in frame.closed if one.finished},
@@ -91,7 +93,7 @@ def _changes(frame: Frame, settings: Settings | None, work: Work, raised: BaseEx
         settings,
         frame.started,
     )
-    if by_hand and not work.requested:
+    if frame.options.is_by_hand and not work.requested:
         # No pass of cron would test what was met with a study that nobody requests.
         known = {(one.group, one.content) for one in before}
         now = [one for one in now if (one.group, one.content) in known]

@@ -39,6 +39,7 @@ class Reported(NamedTuple):
     text: str
     since: float
     needs_requests: bool
+    needs_retrieve: bool = False
     exit_status: int = ExitStatus.OK
     times: int = 1
     away_since: float | None = None
@@ -65,7 +66,8 @@ class Scope(NamedTuple):
 
     `untested` are groups of faults that it could not test, `dropped` those (or a group and a level) that nobody will
     meet any more although nothing is well: they end without a word. `nothing`: it was cut short, or looked at some
-    studies only. `no_scanner`: it asked the scanner nothing. `requested` are the studies that are requested now (None:
+    studies only. `no_scanner`: it asked the scanner nothing. `no_retrieve`: it sent no C-MOVE, although something is
+    `missing` or since nothing is. `requested` are the studies that are requested now (None:
     not known), `finished` those that this pass closed, `failed` those that failed or were closed incomplete: what was
     wrong with a study that is no longer requested, or that failed, ends without a word, since nothing is well with it
     (R38).
@@ -75,6 +77,8 @@ class Scope(NamedTuple):
     dropped: Collection[str] = ()
     nothing: bool = False
     no_scanner: bool = False
+    no_retrieve: bool = False
+    missing: bool = False
     requested: Collection[str] | None = None
     failed: Collection[str] = ()
     finished: Collection[str] = ()
@@ -140,7 +144,10 @@ def _now(
         line = line_of(new, settings)
         if key not in known:
             times = recent[key].times + 1 if key in recent else 1
-            known[key] = Reported(*key, line, since.get(new.group, now), new.needs_requests, new.exit_status, times)
+            began = since.get(new.group, now)
+            known[key] = Reported(
+                *key, line, began, new.needs_requests, new.needs_retrieve, exit_status=new.exit_status, times=times
+            )
             text = _text(line, times)
             if Change(text, ended=False) not in changes:
                 changes.append(Change(text, ended=False))
@@ -160,6 +167,8 @@ def _holds(old: Reported, scope: Scope, settings: Settings | None) -> bool:
         return settings is None or getattr(settings, old.group.removeprefix(_HOOK), None) is not None
     if scope.nothing:
         return study_of(old.group) not in scope.finished
+    if old.needs_retrieve and scope.no_retrieve and scope.missing:
+        return True
     return old.group in scope.untested or (scope.no_scanner and old.needs_requests)
 
 
@@ -183,6 +192,8 @@ def _end_of(old: Reported, seconds: float, scope: Scope) -> Change:
     after = f"recovered after {duration(seconds)}"
     if old.needs_requests and scope.requested is not None and not scope.requested:
         after = "not tested any more, nothing is requested"
+    elif old.needs_retrieve and scope.no_retrieve:
+        after = "not tested any more, nothing is missing"
     return Change(f"{after}: {_without_advice(old.text)}", ended=True)
 
 
@@ -242,12 +253,11 @@ def from_json(value: object) -> list[Reported]:
     for one in _entries(value):
         text, since, away_since = one.get("text"), one.get("since"), one.get("away_since")
         if isinstance(text, str) and _is_time(since):
-            needs_requests, times = one.get("needs_requests") is True, _whole(one.get("times"), _ALL_TIMES, 1)
+            needs = one.get("needs_requests") is True, one.get("needs_retrieve") is True
+            status = _whole(one.get("exit_status"), range(256), ExitStatus.OK)
+            times = _whole(one.get("times"), _ALL_TIMES, 1)
             away = float(away_since) if _is_time(away_since) else None
-            exit_status = _whole(one.get("exit_status"), range(256), ExitStatus.OK)
-            found.append(
-                Reported(one["group"], one["content"], text, float(since), needs_requests, exit_status, times, away)
-            )
+            found.append(Reported(one["group"], one["content"], text, float(since), *needs, status, times, away))
     return found
 
 

@@ -30,6 +30,7 @@ class Retrieving:
             say_count(self.job, study, series)
             if series.count.complete or not series.wanted or series.has_nothing_to_send:
                 continue
+            self.findings.missing = True
             why = self._why_not_now(study, series)
             if why is not None:
                 self._say_why(study, series, why)
@@ -83,7 +84,10 @@ class Retrieving:
         if self.findings.silence is None or series.memory.attempt is None:
             return False
         return any(
-            one.memory.attempt is None and not one.count.complete and not one.has_nothing_to_send
+            one.memory.attempt is None
+            and one.memory.error is None  # it was just tried, and could not even be asked for
+            and not one.count.complete
+            and not one.has_nothing_to_send
             for one in study.wanted
         )
 

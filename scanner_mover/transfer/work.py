@@ -25,13 +25,15 @@ class Work(Record):
     """What the work of a pass came to; `report` is None when it was cut short.
 
     `untested` are the groups of faults that it could not test, `dropped` those that end without being well, `requested`
-    the studies that were asked for.
+    the studies that were asked for. `sent`: it sent a C-MOVE; `missing`: something is not here.
     """
 
     report: PassReport | None = None
     untested: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
     requested: frozenset[str] = frozenset()
+    sent: bool = False
+    missing: bool = False
 
 
 def work(frame: Frame, settings: Settings) -> Work:
@@ -61,6 +63,8 @@ def work(frame: Frame, settings: Settings) -> Work:
                 untested=frozenset(findings.untested),
                 dropped=frozenset(findings.dropped),
                 requested=frozenset(request.study_instance_uid for request in requests if request.files),
+                sent=findings.moves_sent > 0,
+                missing=findings.missing,
             )
         else:
             frame.state.requests, frame.state.scanner_down, frame.state.silence = {}, False, None

@@ -1,5 +1,6 @@
 """A folder that is empty since its disk is not mounted is no empty folder."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,24 +33,34 @@ def test_folders_on_the_disk_of_DATADIR_are_not_looked_at(folders):
 
 
 @pytest.mark.parametrize("name", ["raw", "active_scans", "finished_scans", "failed_scans", "scanner"])
-@pytest.mark.parametrize("is_there", [True, False])
-def test_a_folder_without_its_disk_is_a_fault(folders, name, is_there):
+def test_a_folder_without_its_disk_is_a_fault(folders, name):
     path = on_another_disk(getattr(folders, name))
     known = on_own_disks(folders, [])
     assert known == [str(path)]
     assert on_own_disks(folders, known) == known
     path.unlink()
-    if is_there:
-        path.mkdir()
+    assert on_own_disks(folders, known) == [], "what is not there is made when it is needed"
+    path.mkdir()
     with pytest.raises(UnusableError, match=f"{path} {OWN}"):
         on_own_disks(folders, known)
     assert on_own_disks(folders, []) == [], "nobody knows that it had one"
+
+
+def test_of_folders_on_one_disk_the_outermost_counts(folders):
+    """`site` is on another disk, and somebody empties `site/raw`, or removes it."""
+    for folder in (folders.raw, folders.rejected):
+        if os.path.isdir(folder):
+            os.rmdir(folder)
+    path = on_another_disk(folders.site)
+    assert on_own_disks(folders, []) == [str(path)]
+    assert not os.path.exists(folders.raw)
 
 
 def test_what_the_line_asks_for_ends_it(folders):
     path = on_another_disk(folders.raw)
     known = on_own_disks(folders, [])
     path.unlink()
+    path.mkdir()
     with pytest.raises(UnusableError) as error:
         on_own_disks(folders, known)
     command = str(error.value).rpartition(": ")[2]
@@ -72,8 +83,3 @@ def test_a_folder_that_cannot_be_looked_at_stays_known(folders):
     path.unlink()
     path.symlink_to(path)
     assert on_own_disks(folders, known) == known
-
-
-def test_without_DATADIR_nothing_can_be_said(tmp_path):
-    with pytest.raises(UnusableError, match=r"the data folder .* cannot be looked at: No such file"):
-        on_own_disks(DataFolders(str(tmp_path / "none")), [])

@@ -113,7 +113,7 @@ class Site:
         retrieving = Retrieving(findings, self.left, self.on_study, self.begun)
         outcome = Closing(job, findings, retrieving, last_look, Mover(job, findings)).request(study)
         self.memory = findings.memory[STUDY] = remembered(study)
-        health.note_untested(findings)
+        health.note_untested(findings, None)
         return outcome
 
     @property
@@ -291,6 +291,13 @@ def test_R34_R44_a_list_that_is_cut_short_is_asked_for_three_times_with_pauses(s
 
 
 # R35
+
+
+def test_R44_a_question_that_was_not_answered_is_forgotten_when_the_study_is_not_about_to_close(site):
+    site.memory = site.memory._replace(closing_unanswered=True)
+    site.steps = (RUNNING,)
+    site.pass_()
+    assert not site.memory.closing_unanswered
 
 
 def test_R35_a_study_that_tells_more_is_told_and_asked_about_with_pauses(site):

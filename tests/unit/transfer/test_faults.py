@@ -240,6 +240,18 @@ def test_two_faults_that_take_turns_are_told_three_times_each(passes):
     assert [line.partition(" ")[0] for line in passes.tell(seconds=3600)] == ["recovered"]
 
 
+def test_what_only_a_C_MOVE_can_test_has_not_recovered_without_one(passes):
+    no_room = fault(UnusableError("no room"))._replace(needs_requests=True, needs_retrieve=True)
+    passes.tell(no_room, MOVE_REFUSED)
+    idle = ALL_TESTED._replace(no_retrieve=True, missing=True)
+    assert passes.tell(scope=idle) == [] and len(passes.reported) == 2, "a C-MOVE will show it"
+    lines = passes.tell(scope=idle._replace(missing=False))
+    assert [line.partition(":")[0] for line in lines] == ["not tested any more, nothing is missing"] * 2
+    passes.tell(no_room)
+    (line,) = passes.tell()
+    assert line.startswith("recovered after")
+
+
 def test_what_comes_and_goes_ends_only_where_it_was_tested(passes):
     for _ in range(3):
         passes.tell(MOVE_REFUSED)
@@ -398,6 +410,7 @@ GOOD = {
     "text": "off",
     "since": 12.5,
     "needs_requests": True,
+    "needs_retrieve": False,
     "exit_status": 5,
 }
 

@@ -27,7 +27,7 @@ def untested(series: SeriesMemory, *, attempted: bool = False, asked: bool = Fal
         findings.attempted.add((STUDY, SERIES))
     if asked:
         findings.asked.add(STUDY)
-    health.note_untested(findings)
+    health.note_untested(findings, ["MR"])
     return findings.untested
 
 
@@ -36,8 +36,7 @@ def untested(series: SeriesMemory, *, attempted: bool = False, asked: bool = Fal
     [
         (SeriesMemory(), set()),
         (SeriesMemory(attempt=FAILED, complete=True), set()),
-        (SeriesMemory(error=NO_ROOM), {unusable(NO_ROOM).group}),
-        (SeriesMemory(error=NO_ROOM, complete=True), set()),
+        (SeriesMemory(attempt=FAILED, modality="OT"), set()),
         (SeriesMemory(attempt=FAILED), {MOVE, SET_ASIDE, unusable(FAILED.error or "").group}),
         (SeriesMemory(attempt=FAILED, retrieved=True), {MOVE, SET_ASIDE, unusable(FAILED.error or "").group}),
         (SeriesMemory(attempt=FAILED._replace(error=NO_ROOM)), {MOVE, SET_ASIDE, unusable(NO_ROOM).group}),
@@ -61,7 +60,7 @@ def test_R34_a_list_that_is_cut_too_often_has_not_recovered_when_the_count_is_be
         (CUT._replace(cut_in_a_row=0), set()),
     ):
         findings = Findings({STUDY: StudyMemory(series={SERIES: SeriesMemory(listing=cut)})})
-        health.note_untested(findings)
+        health.note_untested(findings, ["MR"])
         assert findings.dropped == dropped
 
 
@@ -81,7 +80,7 @@ def test_R35_questions_that_wait_for_their_time_leave_the_study_cut_short():
 def test_questions_before_closing_that_were_not_answered_are_tested_when_they_are_asked_again():
     for asked, groups in ((set(), {FIND}), ({STUDY}, set())):
         findings = Findings({STUDY: StudyMemory(closing_unanswered=True)}, asked=asked)
-        health.note_untested(findings)
+        health.note_untested(findings, ["MR"])
         assert findings.untested == groups
 
 

@@ -46,6 +46,7 @@ class Console:
     queries: list[tuple[str, int]] = field(default_factory=list)
     retries: list[int] = field(default_factory=list)
     listed: int = 0
+    tried: list[str] = field(default_factory=list)
 
     def images(self, places: list[tuple[str, str]]) -> dict[tuple[str, str], ImageAnswer]:
         self.listed += 1
@@ -55,6 +56,7 @@ class Console:
         self, study: str, series: str, queries: Callable[[], Any], retries: int, sent: Sent, reported: Any
     ) -> None:
         self.retries.append(retries)
+        self.tried.append(series)
         for _ in range(self.tries):
             for query in queries():
                 names = dict(query.values).get("sop_instance_uids", "")
@@ -212,6 +214,17 @@ def test_R29_the_one_attempt_of_a_pause_goes_to_the_series_that_was_never_asked_
     assert one.console.queries == [("SERIES", 0)]
     assert one.study.series[NEW_SERIES].memory.attempt.at == NOW
     assert one.study.series[SERIES].memory.attempt.at == OLD.at
+
+
+def test_R29_a_series_that_cannot_even_be_asked_for_does_not_keep_its_turn(made):
+    """Its folder cannot be made, say: the next one of the study has the attempt."""
+    one = made(SeriesMemory(attempt=OLD), ReportedSeries(SERIES, 6), ReportedSeries(NEW_SERIES, 6))
+    one.findings.silence = Silence(2, ago(3000))
+    one.console.error = UnusableError("its folder cannot be made")
+    one.run()
+    assert one.study.series[NEW_SERIES].memory.attempt is None
+    assert one.console.tried == [NEW_SERIES, SERIES]
+    assert one.findings.missing
 
 
 def test_R37_of_a_series_without_an_image_nothing_is_asked_for(made):
