@@ -1,5 +1,6 @@
 """In which order requests and their series are handled, and when a study lets others go first (R25)."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -11,17 +12,33 @@ TURN_SECONDS = 600.0
 T = TypeVar("T")
 
 
-def in_order_of_turn(
-    requests: Sequence[T], uid_of: Callable[[T], str], memory: Mapping[str, StudyMemory], first: Collection[str] = ()
-) -> list[T]:
+def in_order_of_turn(requests: Sequence[T], uid_of: Callable[[T], str], memory: Mapping[str, StudyMemory]) -> list[T]:
     """REQUESTS, oldest first as given, but those whose attempt failed last, the longest ago first.
 
-    A failing study does not keep the others waiting, and no failing one another. The studies FIRST go before all.
+    A failing study does not keep the others waiting, and no failing one another.
+    """
+
+    def failed_at(request: T) -> float:
+        known = memory.get(uid_of(request))
+        return (known.failed_at or 0.0) if known is not None else 0.0
+
+    return sorted(requests, key=failed_at)
+
+
+def in_order_of_attempts(
+    requests: Sequence[T], uid_of: Callable[[T], str], memory: Mapping[str, StudyMemory], new: Collection[str]
+) -> list[T]:
+    """REQUESTS while the scanner sends nothing at all, when there is one attempt for each pause (R29).
+
+    First are the studies that have something NEW, which was never asked for; then the one of which an incomplete series
+    was asked for the longest ago, of several the one that was requested first. So none of them keeps the others from
+    being tried: what is wrong may be about it alone.
     """
 
     def turn(request: T) -> tuple[bool, float]:
-        known = memory.get(uid_of(request))
-        return uid_of(request) not in first, (known.failed_at or 0.0) if known is not None else 0.0
+        known = memory.get(uid_of(request)) or StudyMemory()
+        asked = (one.attempt.at.seconds for one in known.series.values() if one.attempt and not one.complete)
+        return uid_of(request) not in new, min(asked, default=math.inf)
 
     return sorted(requests, key=turn)
 

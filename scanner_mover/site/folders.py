@@ -81,6 +81,8 @@ class DataFolders:
 
 
 STAGING_PREFIX = ".moveFromScanner.staging."
+# In a folder that was on a disk of its own: it is to be without.
+_HERE = ".here"
 
 
 def staging_left(folders: DataFolders) -> list[str]:
@@ -121,7 +123,9 @@ def on_own_disks(folders: DataFolders, known: Collection[str]) -> list[str]:
     The folder that a disk is mounted on is there without the disk too, and empty. Then no study would seem to be
     requested, images that are here would be retrieved once more, and what is retrieved would lie hidden below the disk.
 
-    Raises UnusableError for a folder that is no longer on its disk, and that is empty.
+    Other programs may write into it: only the folder `.here` in it says that it has no disk of its own any more.
+
+    Raises UnusableError for a folder that is no longer on its disk.
     """
     now = []
     for folder in folders.all():
@@ -134,10 +138,10 @@ def on_own_disks(folders: DataFolders, known: Collection[str]) -> list[str]:
             is_own = folder in known
         if is_own:
             now.append(folder)
-        elif folder in known and is_empty(folder):
+        elif folder in known and not os.path.isdir(os.path.join(folder, _HERE)):
             raise UnusableError(
                 f"{folder} was on a disk of its own and is on none now: is that disk mounted? If there is none any "
-                f"more: mkdir -p {os.path.join(folder, '.here')}"
+                f"more: mkdir {os.path.join(folder, _HERE)}"
             )
     return now
 

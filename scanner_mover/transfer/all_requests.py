@@ -94,11 +94,9 @@ class _Requests:
 
     def handle_all(self) -> None:
         images = self._lists()
-        memory = self.findings.memory
         health.judge_the_silent(self.job, self.findings)
         health.note_silence(self.findings)
-        first = self._never_asked_for() if self.findings.silence is not None else ()
-        for request in turns.in_order_of_turn(self.job.requests, lambda one: one.study_instance_uid, memory, first):
+        for request in self._in_order():
             sent, arrived = self.findings.moves_sent, self.findings.images_received
             self.findings.reports.append(self._one(request, images))
             if self.findings.images_received > arrived:
@@ -108,6 +106,13 @@ class _Requests:
                 health.note_silence(self.findings)
         health.report_silence(self.job, self.findings)
         health.note_untested(self.findings, self.job.settings.modalities)
+
+    def _in_order(self) -> list[Request]:
+        requests, memory = self.job.requests, self.findings.memory
+        if self.findings.silence is None:
+            return turns.in_order_of_turn(requests, lambda one: one.study_instance_uid, memory)
+        new = self._never_asked_for()
+        return turns.in_order_of_attempts(requests, lambda one: one.study_instance_uid, memory, new)
 
     def _never_asked_for(self) -> set[str]:
         """The studies with a series that was never asked for: a scanner that sends nothing may send that one (R29)."""

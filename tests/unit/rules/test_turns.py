@@ -8,6 +8,7 @@ from scanner_mover.rules.turns import (
     errors_last,
     has_had_its_turn,
     has_one_never_asked_for,
+    in_order_of_attempts,
     in_order_of_turn,
     series_in_order,
 )
@@ -39,8 +40,19 @@ def test_R29_a_series_that_was_never_asked_for_comes_first_and_the_one_asked_for
 
 def test_R29_a_study_with_a_series_that_was_never_asked_for_goes_before_older_ones():
     memory = {"1": StudyMemory(series={"1.1": asked(1)}), "2": StudyMemory(series={"2.1": asked(2)})}
-    assert in_order_of_turn(["1", "2"], str, memory) == ["1", "2"]
-    assert in_order_of_turn(["1", "2"], str, memory, {"2"}) == ["2", "1"]
+    assert in_order_of_attempts(["1", "2"], str, memory, ()) == ["1", "2"]
+    assert in_order_of_attempts(["1", "2"], str, memory, {"2"}) == ["2", "1"]
+
+
+def test_R29_while_the_scanner_sends_nothing_the_attempts_go_round():
+    complete = asked(1)._replace(complete=True)
+    memory = {
+        "1": StudyMemory(series={"1.1": complete, "1.2": asked(40)}),
+        "2": StudyMemory(series={"2.1": asked(30), "2.2": asked(50)}),
+        "3": StudyMemory(series={"3.1": asked(30)}),
+        "4": StudyMemory(series={"4.1": complete}),
+    }
+    assert in_order_of_attempts(["1", "2", "3", "4", "5"], str, memory, {"5"}) == ["5", "2", "3", "1", "4"]
 
 
 @pytest.mark.parametrize(

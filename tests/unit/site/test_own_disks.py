@@ -64,17 +64,18 @@ def test_what_the_line_asks_for_ends_it(folders):
     with pytest.raises(UnusableError) as error:
         on_own_disks(folders, known)
     command = str(error.value).rpartition(": ")[2]
-    assert command == f"mkdir -p {path}/.here"
+    assert command == f"mkdir {path}/.here"
     (path / ".here").mkdir(parents=True)
     assert on_own_disks(folders, known) == []
 
 
-def test_a_folder_that_was_moved_with_what_is_in_it_is_none(folders):
+def test_what_another_program_files_below_the_missing_disk_does_not_end_it(folders):
     path = on_another_disk(folders.raw)
     known = on_own_disks(folders, [])
     path.unlink()
     (path / "1.2.3").mkdir(parents=True)
-    assert on_own_disks(folders, known) == []
+    with pytest.raises(UnusableError, match=OWN):
+        on_own_disks(folders, known)
 
 
 def test_a_folder_that_cannot_be_looked_at_stays_known(folders):
