@@ -660,6 +660,7 @@ def test_the_disk_of_a_folder_is_not_mounted(lab: Lab, folder: str) -> None:
     assert len(lab.scanner.moves) == moves and list(there.iterdir()) == []
     there.rmdir()
     aside.rename(there)
+    there.joinpath(".here").mkdir()
     assert_all_finish(lab)
 
 

@@ -533,7 +533,7 @@ def test_each_fault_is_named_although_there_are_others(tmp_path):
     site.tool("movescu", "print('$dcmtk: movescu v3.6.0 2011-01-06 $')\n")
     with socket.create_server(("0.0.0.0", site.receive_port)):
         found = check(site)
-    patterns = ["3.6.0", "scanner is not there", "reserve_bytes", "no pass yet", "another program", "C-ECHO"]
+    patterns = [r"DCMTK 3\.6\.0:", "scanner is not there", "reserve_bytes", "no pass yet", "another program", "C-ECHO"]
     for pattern in patterns:
         found.named(pattern)
     assert len(found.fix) == len(patterns)

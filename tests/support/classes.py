@@ -41,6 +41,7 @@ IMAGE_CLASSES = {
     "Label Map Segmentation": ("1.2.840.10008.5.1.4.1.1.66.7", "SEG"),
     "Parametric Map": ("1.2.840.10008.5.1.4.1.1.30", "MR"),
 }
+_MOST_SECONDS = 600
 #: With the MR image and the JPEG image: this many objects, each in a series of its own.
 NUMBER = len(PRIVATE_CLASSES) + len(CLASSES) + len(IMAGE_CLASSES) + 2
 
@@ -152,6 +153,8 @@ def store_any(paths: Iterable[Path], port: int, called_ae_title: str, *, calling
 
     files = [(path, pydicom.dcmread(path)) for path in paths]
     ae = AE(ae_title=calling_ae_title)
+    # Whoever is slow here is the machine.
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = _MOST_SECONDS
     for _, data_set in files:
         ae.add_requested_context(data_set.SOPClassUID, data_set.file_meta.TransferSyntaxUID)
     association = ae.associate(LOOPBACK, port, ae_title=called_ae_title)
