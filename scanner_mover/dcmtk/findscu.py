@@ -50,7 +50,7 @@ _FINAL = re.compile(r"I: Received Final Find Response \((.*)\)")
 
 @dataclass
 class Asked:
-    """What the output says of one query: how many answers came, the files they are in, and the final status."""
+    """What the output says of one query: how many answers arrived, the files they are in, and the final status."""
 
     answers: int = 0
     files: list[str] = field(default_factory=list)

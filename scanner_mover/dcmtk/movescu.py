@@ -51,7 +51,7 @@ class MoveResult:
 
 @dataclass(frozen=True)
 class Answer:
-    """What movescu's lines at `-v` say of one C-MOVE; `status` is None when no final response came."""
+    """What movescu's lines at `-v` say of one C-MOVE; `status` is None when no final response arrived."""
 
     sent: bool
     status: str | None
@@ -84,7 +84,7 @@ def move(
     """Send the query file QUERY as a C-MOVE whose images go to our own AE title.
 
     PROGRESS gives a value that changes while images arrive; it is called in another thread. The C-MOVE is ended when
-    for `retrieve_stall_seconds` no response came and that value stayed the same, and, where we receive, when for ten
+    for `retrieve_stall_seconds` no response arrived and that value stayed the same, and, where we receive, when for ten
     times as long no image came whatever the scanner answered. movescu's own `-td` is not used: it would end a retrieve
     whose images do arrive.
 

@@ -1,9 +1,9 @@
 """storescp: receives images (C-STORE, DICOM PS3.4 annex B) on DICOMPORT and writes each into one folder.
 
 `--fork` serves each association by a process of its own, so that an idle stranger holds nobody up; `-pm` and `+xa` take
-every storage class and every transfer syntax that this version knows; `+B` writes what came bit for bit; `+uf` makes
+every storage class and every transfer syntax that this version knows; `+B` writes what arrives bit for bit; `+uf` makes
 the names of files, so that nothing of a peer's text gets into one. `-dhl`: no name server is asked. `-td` is not used:
-it deletes the part that came and goes on waiting.
+it deletes the part that arrived and goes on waiting.
 
 Who may send can be narrowed by rules for the daemon `storescp` in `/etc/hosts.allow` and `/etc/hosts.deny`
 (hosts_access(5)): where there are any, it gets `+ac`.

@@ -62,8 +62,8 @@ class Attempt(Record):
 
     `before` is the largest number of images ever seen here before it, `basis` what the scanner reported then. `judged`:
     whether it is already counted as fruitless or not. `early`: the scanner reported something else, and it was made
-    before it was due, after one that brought nothing. `error` is what it failed with, or why what came was set aside;
-    `refused` names the SOP classes or transfer syntaxes that the receiver did not take, where a tool named them.
+    before it was due, after one that brought nothing. `error` is what it failed with, or why what arrived was set
+    aside; `refused` names the SOP classes or transfer syntaxes that the receiver did not take, where a tool named them.
     """
 
     at: Moment

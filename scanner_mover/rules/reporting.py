@@ -17,8 +17,8 @@ _MOST_STEPS = 2
 class Stuck:
     """A series of which nothing new arrives any more (R31).
 
-    `error` is what its last C-MOVE ended with, or, where that `succeeded`, why what came was set aside. `refused` names
-    the SOP classes or transfer syntaxes that were not taken, as far as a tool named them.
+    `error` is what its last C-MOVE ended with, or, where that `succeeded`, why what arrived was set aside. `refused`
+    names the SOP classes or transfer syntaxes that were not taken, as far as a tool named them.
     """
 
     study_instance_uid: str

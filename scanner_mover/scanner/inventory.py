@@ -50,7 +50,7 @@ class SeriesAnswer:
 
 @dataclass(frozen=True)
 class ImageAnswer:
-    """The SOPInstanceUIDs of one series, how many answers came (repeated ones too), and what is wrong with them."""
+    """The SOPInstanceUIDs of one series, how many answers arrived (repeated ones too), and what is wrong with them."""
 
     sop_instance_uids: frozenset[str] = frozenset()
     answers: int = 0

@@ -114,7 +114,7 @@ class Retriever:
             refused = receiver.refused()
             self._take(receiver.file(), sent)
         if result.sent:
-            # What came is filed in the pause: the console rests all the same.
+            # What arrived is filed in the pause: the console rests all the same.
             time.sleep(max(0.0, ended + settings.settle_seconds - time.monotonic()))
         return None if failure is None else failure.about(level=query.level).refusing(refused)
 

@@ -98,7 +98,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows that came; `more` when there were more than asked for, `failure` when the answer was cut short.
+    """The rows that arrived; `more` when there were more than asked for, `failure` when the answer was cut short.
 
     `not_matching` counts the studies or series that the scanner returned although they do not match, `ignored` names
     the fields of `Wanted` that it ignored.

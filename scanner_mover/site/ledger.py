@@ -1,7 +1,7 @@
 """The ledger: one line of JSON for each study that was closed, with the counts that it was closed with (R39).
 
 `status --audit` compares a study with it: images that the site cleaned up later are not taken for lost, and series
-that came late are found. It holds no patient and may be read by all. A line counts only together with the request in
+that arrived late are found. It holds no patient and may be read by all. A line counts only together with the request in
 `finished-scans` or `failed-scans`: it is written just before the request moves.
 """
 

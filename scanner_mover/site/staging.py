@@ -193,7 +193,7 @@ class Sorter:
         # Before its name, its content: after a power cut a name in site/raw must not lead to half an image.
         sync_file_system(staging)
         wanted = self._requested | frozenset(requested)
-        # One series after the other, each in the order in which its files came.
+        # One series after the other, each in the order in which its files arrived.
         dumps.sort(key=lambda dump: (dump.one(STUDY_INSTANCE_UID) or "", dump.one(SERIES_INSTANCE_UID) or ""))
         try:
             with opened_folder(staging) as descriptor, Filer(self._settings, self._folders, descriptor) as filer:

@@ -110,7 +110,7 @@ class Attempts:
             self.findings.faults.append(unusable(one.text)._replace(needs_retrieve=True))
 
     def _note_retrieving(self, study: Study) -> None:
-        """`status` shows what is retrieved while that goes on: once a study, for its series are kept as they come."""
+        """`status` shows what is retrieved while that goes on: once a study, for its series are kept as they arrive."""
         shown, memory = reporting.RETRIEVING, study.memory
         if (memory.waits_text, memory.next_try, memory.error) == (shown.text, None, study.error):
             return
@@ -174,7 +174,7 @@ class Attempts:
         say_count(job, study, self.judged(study, study.series[uid]))
 
     def _queries(self, study: Study, uid: str, how: How, *, again: bool) -> Iterable[Query]:
-        """What is to be sent of a series; called AGAIN for a retry: what came meanwhile is not asked for twice."""
+        """What is to be sent of a series; called AGAIN for a retry: what arrived meanwhile is not asked for twice."""
         here = images_in(self.job.folders.series(study.uid, uid))
         series = replace(study.series[uid], here=here)
         by_uid = series_rules.are_named_by_uid(here.names)

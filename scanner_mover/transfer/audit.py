@@ -1,8 +1,8 @@
 """The studies that were closed although images are missing: what `status --audit` finds (R39).
 
 The script closed studies that it had never retrieved (R14). Each one is compared with what the scanner has now:
-by the ledger if this program finished it, which finds series that came late and takes nothing for missing that the site
-cleaned up; otherwise by the images in `site/raw`.
+by the ledger if this program finished it, which finds series that arrived late and takes nothing for missing that the
+site cleaned up; otherwise by the images in `site/raw`.
 """
 
 import contextlib
@@ -185,7 +185,7 @@ def _is_unchanged(reported: ReportedSeries, finished: Entry | None) -> bool:
 
 
 def _received(finished: Entry, series_instance_uid: str) -> int:
-    """How many images of a series were here when its study was finished; none of a series that came later."""
+    """How many images of a series were here when its study was finished; none of a series that arrived later."""
     counts = (one.received for one in finished.series if one.series_instance_uid == series_instance_uid)
     return max(counts, default=0)
 

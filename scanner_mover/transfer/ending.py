@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # most passes have nothing to say, and to import what says it
 
 
 class PassResult(Record):
-    """What came of a pass: its exit status, its report (None when it could not be made), and what is to be said.
+    """The result of a pass: its exit status, its report (None when it could not be made), and what is to be said.
 
     `new` are the lines for standard error, `standing` those of faults that were reported before, `again` those of them
     that this pass met. `closed` are the requests that were moved, `events` what programs of the site are to hear.

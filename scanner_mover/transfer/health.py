@@ -27,7 +27,7 @@ from scanner_mover.transfer.job import Findings, Job
 
 
 def judge_the_silent(job: Job, findings: Findings) -> None:
-    """Judge the last attempts of series of which nothing ever came, before any of them is asked for again."""
+    """Judge the last attempts of series of which nothing ever arrived, before any of them is asked for again."""
     now = clock.now()
     for study, known in findings.memory.items():
         series = dict(known.series)

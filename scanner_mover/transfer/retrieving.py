@@ -143,7 +143,7 @@ class Retrieving:
         self.attempts.make(study, series, how)
 
     def _with_what_came(self, study: Study, series: Series) -> Series:
-        """SERIES with the images of it that came while others were retrieved in this pass."""
+        """SERIES with the images of it that arrived while others were retrieved in this pass."""
         if not self.findings.moves_sent:
             return series
         here = images_in(self.job.folders.series(study.uid, series.uid))
