@@ -26,7 +26,8 @@ def kill(scenario: Scenario, sent: signal.Signals, moment: float) -> None:
     interrupted = at_start and error.rstrip().endswith("KeyboardInterrupt")
     assert "Traceback" not in error or interrupted, error
     # 4 and 5: it was faster. A signal that comes before Python runs our code ends the process all the same.
-    python_could_not_start = at_start and process.returncode == 1 and error.startswith("Fatal Python error: init_")
+    told_by_python = error.startswith(("Fatal Python error: init_", "python: failed to set __main__.__loader__"))
+    python_could_not_start = at_start and process.returncode == 1 and told_by_python
     assert process.returncode in (0, 4, 5, -sent, 128 + sent) or python_could_not_start, error
     if sent == signal.SIGKILL:
         # The kernel ends the children a moment later. What they were at stays behind.
