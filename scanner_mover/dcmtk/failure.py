@@ -75,7 +75,7 @@ def _kind(text: str) -> Kind:
         return Kind.HUNG_UP
     if "TCP Initialization Error" in text or "Association Request Failed" in text:
         return Kind.UNREACHABLE
-    if re.search("no (?:acceptable|valid)? ?presentation context", text, re.IGNORECASE):
+    if re.search("no (?:acceptable |valid )?presentation context", text, re.IGNORECASE):
         return Kind.UNSUPPORTED
     return Kind.INTERRUPTED
 

@@ -24,7 +24,7 @@ from scanner_mover.rules.series import are_named_by_uid
 SILENT_SERIES = 3
 # R29: after this many attempts in a row that brought nothing, the pauses are long.
 LONG_PAUSE_AFTER = 2
-# After so many stalls in a row the scanner is not asked for more in this pass.
+# After this many stalls in a row the scanner is asked for nothing more in this pass.
 MOST_STALLS = 2
 STALLS = {Kind.STALLED, Kind.ENDLESS}
 

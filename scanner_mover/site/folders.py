@@ -109,7 +109,7 @@ def is_switched_on(folders: DataFolders) -> bool:
             return file.read(2)[-1:] == b"1"
     except (FileNotFoundError, NotADirectoryError):
         is_there = os.path.isdir(folders.data_dir)
-        if is_there and not is_empty(folders.data_dir):
+        if is_there and not _is_empty(folders.data_dir):
             return False
         how = "empty" if is_there else "not there"
         raise UnusableError(f"the data folder {folders.data_dir} is {how}: is its disk mounted?") from None
@@ -128,9 +128,10 @@ def on_own_disks(folders: DataFolders, known: Collection[str]) -> list[str]:
     Raises UnusableError for a folder that is no longer on its disk.
     """
     now = []
+    root = os.stat(os.sep).st_dev
     for folder in folders.all():
         try:
-            others = os.stat(os.sep).st_dev, os.stat(os.path.dirname(folder)).st_dev
+            others = root, os.stat(os.path.dirname(folder)).st_dev
             is_own = os.stat(folder).st_dev not in others
         except (FileNotFoundError, NotADirectoryError):  # it is made when it is needed
             continue
@@ -146,7 +147,7 @@ def on_own_disks(folders: DataFolders, known: Collection[str]) -> list[str]:
     return now
 
 
-def is_empty(folder: str) -> bool:
+def _is_empty(folder: str) -> bool:
     """Whether there is nothing in FOLDER; not so when it cannot be read."""
     try:
         with os.scandir(folder) as entries:

@@ -19,6 +19,7 @@ from scanner_mover.site.disk import make_folder, opened_folder
 
 #: The content of a request whose study has no MPPS file (R32).
 NO_MPPS_EXPECTED = b'{"mpps": "not expected"}'
+_NO_MPPS_OBJECT = json.loads(NO_MPPS_EXPECTED)
 _MOST_OF_AN_OBJECT = 100
 
 # Nobody files a request so deep; each level costs a system call for every folder in it.
@@ -115,7 +116,7 @@ def _says_no_mpps(folder: int, name: str, status: os.stat_result) -> bool:
         return False
     try:
         content = read_regular(name, _MOST_OF_AN_OBJECT, dir_fd=folder, follow=False)
-        return bool(json.loads(content.decode("utf-8-sig")) == json.loads(NO_MPPS_EXPECTED))
+        return bool(json.loads(content.decode("utf-8-sig")) == _NO_MPPS_OBJECT)
     except (OSError, ValueError, RecursionError):
         return False
 

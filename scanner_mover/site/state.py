@@ -47,9 +47,8 @@ class State:
     (`transfer.reported`). `unsaid` are lines that could not be written to standard error. `own_disks` are the folders
     that are on disks of their own (`site.folders`). `scanner_down`: the scanner could not be reached in the last pass;
     `silence`: it sends nothing at all (R29), as JSON. `running_since`: when a pass with work to do began, None at its
-    end. The counters count since the file was made. `reported` says
-    which files were reported, each once; `requests` is what is remembered of each study, as JSON; `events` are those
-    that no hook has heard of yet, as JSON.
+    end. The counters count since the file was made. `reported` says which files were reported, each once; `requests` is
+    what is remembered of each study, as JSON; `events` are those that no hook has heard of yet, as JSON.
     """
 
     def __init__(self) -> None:

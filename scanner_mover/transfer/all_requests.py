@@ -5,8 +5,9 @@ The walk of a StudyInstanceUID: `handle` asks for the series of all studies at o
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from scanner_mover import clock
 from scanner_mover.dcmtk import storescp, tls
@@ -108,35 +109,31 @@ class _Requests:
         health.note_untested(self.findings, self.job.settings.modalities)
 
     def _in_order(self) -> list[Request]:
-        requests, memory = self.job.requests, self.findings.memory
+        requests, uid_of, memory = self.job.requests, attrgetter("study_instance_uid"), self.findings.memory
         if self.findings.silence is None:
-            return turns.in_order_of_turn(requests, lambda one: one.study_instance_uid, memory)
-        new = self._never_asked_for()
-        return turns.in_order_of_attempts(requests, lambda one: one.study_instance_uid, memory, new)
-
-    def _never_asked_for(self) -> set[str]:
-        """The studies with a series that was never asked for: a scanner that sends nothing may send that one (R29)."""
-        return {
+            return turns.in_order_of_turn(requests, uid_of, memory)
+        # A scanner that sends nothing may send what it was never asked for (R29).
+        new = {
             uid
-            for uid, answer in self.answers.items()
-            if turns.has_one_never_asked_for(
-                (
-                    one.series_instance_uid
-                    for one in answer.series
-                    if is_wanted(one.modality, self.job.settings.modalities)
-                ),
-                self.findings.memory.get(uid),
-            )
+            for uid, reported in self._wanted()
+            if turns.has_one_never_asked_for([reported.series_instance_uid], memory.get(uid))
         }
+        return turns.in_order_of_attempts(requests, uid_of, memory, new)
+
+    def _wanted(self) -> Iterator[tuple[str, ReportedSeries]]:
+        """The series that the scanner has and that are kept (R40), each with the StudyInstanceUID it was asked for."""
+        for uid, answer in self.answers.items():
+            for reported in answer.series:
+                if is_wanted(reported.modality, self.job.settings.modalities):
+                    yield uid, reported
 
     def _lists(self) -> dict[Place, ImageAnswer]:
         """The images of the series that only a list can count, as far as it is time to ask (R13, R44)."""
         now = clock.now()
         due = [
             (uid, reported.series_instance_uid)
-            for uid, answer in self.answers.items()
-            for reported in answer.series
-            if is_wanted(reported.modality, self.job.settings.modalities) and self._list_is_due(uid, reported, now)
+            for uid, reported in self._wanted()
+            if self._list_is_due(uid, reported, now)
         ]
         return self.inventory.images(due) if due else {}
 
@@ -163,7 +160,6 @@ class _Requests:
         try:
             outcome = self._handle(study, images)
         except UnusableError as error:
-            # A pass that asks nothing, since it is switched off, does not test it.
             self.findings.faults.append(fault(error))
             self.job.log(str(error))
             study.error, outcome = str(error), Outcome.ERROR

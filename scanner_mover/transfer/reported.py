@@ -66,11 +66,10 @@ class Scope(NamedTuple):
 
     `untested` are groups of faults that it could not test, `dropped` those (or a group and a level) that nobody will
     meet any more although nothing is well: they end without a word. `nothing`: it was cut short, or looked at some
-    studies only. `no_scanner`: it asked the scanner nothing. `no_retrieve`: it sent no C-MOVE, although something is
-    `missing` or since nothing is. `requested` are the studies that are requested now (None:
-    not known), `finished` those that this pass closed, `failed` those that failed or were closed incomplete: what was
-    wrong with a study that is no longer requested, or that failed, ends without a word, since nothing is well with it
-    (R38).
+    studies only. `no_scanner`: it asked the scanner nothing. `no_retrieve`: it sent no C-MOVE. `missing`: images are
+    missing that a C-MOVE could bring. `requested` are the studies that are requested now (None: not known), `finished`
+    those that this pass closed, `failed` those that failed or were closed incomplete: what was wrong with a study that
+    is no longer requested, or that failed, ends without a word, since nothing is well with it (R38).
     """
 
     untested: Collection[str] = ()
@@ -157,7 +156,7 @@ def _now(
 
 
 def _text(line: str, times: int) -> str:
-    """LINE of a fault that has begun so many TIMES."""
+    """LINE, with the note that its fault comes and goes if it has begun that many TIMES."""
     return line + _COMES_AND_GOES if times >= _TIMES else line
 
 

@@ -28,7 +28,7 @@ class Retrieving:
         for uid in turns.series_in_order(study.series, study.memory.series):
             series = self.attempts.judged(study, study.series[uid])
             say_count(self.job, study, series)
-            if series.count.complete or not series.wanted or series.has_nothing_to_send:
+            if not series.is_to_be_retrieved:
                 continue
             self.findings.missing = True
             why = self._why_not_now(study, series)
@@ -49,8 +49,8 @@ class Retrieving:
         now, pauses = clock.now(), self.job.pauses
         waits = [
             max(rules.due_in(one.memory, len(one.here.names), now, pauses), self._silent_for(study, one))
-            for one in study.wanted
-            if not one.count.complete and not one.has_nothing_to_send
+            for one in study.series.values()
+            if one.is_to_be_retrieved
         ]
         return min(waits, default=None)
 
@@ -58,8 +58,8 @@ class Retrieving:
         """Whether a series of STUDY was asked for, and not yet twice in vain: the rest may arrive in a moment."""
         return any(
             one.memory.attempt is not None and one.memory.fruitless < rules.LONG_PAUSE_AFTER
-            for one in study.wanted
-            if not one.count.complete and not one.has_nothing_to_send
+            for one in study.series.values()
+            if one.is_to_be_retrieved
         )
 
     def _why_not_now(self, study: Study, series: Series) -> NotNow | None:
@@ -83,12 +83,11 @@ class Retrieving:
         """
         if self.findings.silence is None or series.memory.attempt is None:
             return False
+        # One with an error was just tried, and could not even be asked for.
         return any(
-            one.memory.attempt is None
-            and one.memory.error is None  # it was just tried, and could not even be asked for
-            and not one.count.complete
-            and not one.has_nothing_to_send
-            for one in study.wanted
+            one.memory.attempt is None and one.memory.error is None
+            for one in study.series.values()
+            if one.is_to_be_retrieved
         )
 
     def _silent_for(self, study: Study, series: Series) -> float:

@@ -42,6 +42,11 @@ class Series:
         return self.reported.series_instance_uid
 
     @property
+    def is_to_be_retrieved(self) -> bool:
+        """Whether images of it are missing that the site wants and the scanner has, be it time to ask or not."""
+        return self.wanted and not self.count.complete and not self.has_nothing_to_send
+
+    @property
     def has_nothing_to_send(self) -> bool:
         """Whether asking for it brings nothing: the scanner no longer has it, all that it has is here (R36), or its
         list is empty (R37).

@@ -633,7 +633,7 @@ def test_the_disk_of_datadir_is_not_mounted(lab: Lab) -> None:
     assert_all_finish(lab)
 
 
-@pytest.mark.skipif("not MAY_MOUNT", reason="needs the right to mount")
+@pytest.mark.skipif(not MAY_MOUNT, reason="needs the right to mount")
 @pytest.mark.parametrize("folder", ["data/site/raw", "data/active-scans"])
 def test_the_disk_of_a_folder_is_not_mounted(lab: Lab, folder: str) -> None:
     """Its mount point is there, and empty: nothing is retrieved into it, and nothing is taken for not requested."""

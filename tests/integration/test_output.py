@@ -32,13 +32,19 @@ def site(tmp_path) -> Site:
     return Site(tmp_path / "site")
 
 
-def run(site: Site, arguments: list[str], stdout: object, program: str = "scanner-mover") -> tuple[int, str]:
+def run(
+    site: Site,
+    arguments: list[str],
+    stdout: object,
+    program: str = "scanner-mover",
+    stderr: object = subprocess.PIPE,
+) -> tuple[int, str]:
     done = subprocess.run(
         [str(BIN / program), *arguments],
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env=site.environment,
     )
@@ -115,14 +121,8 @@ def test_a_line_that_standard_error_does_not_take_is_said_by_the_next_pass(site)
     site.request(STUDY)
     with Path("/dev/full").open("wb") as full:
         for _ in range(2):
-            done = subprocess.run(
-                [str(BIN / "scanner-mover"), "move"],
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stderr=full,
-                env=site.environment,
-            )
-            assert done.returncode == 5
+            status, _ = run(site, ["move"], subprocess.DEVNULL, stderr=full)
+            assert status == 5
     status, errors = run(site, ["move"], subprocess.DEVNULL)
     assert status == 5 and errors.count("\n") == 1 and "cannot be reached" in errors
     assert run(site, ["move"], subprocess.DEVNULL) == (5, "")
