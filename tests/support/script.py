@@ -144,6 +144,8 @@ class Script:
     hold_after: int | None = None
     """A C-MOVE stops when this many images are sent, until the test calls `ScriptedScanner.go_on`; see `is_held` there.
     So that something can happen in the middle of it, however fast or slow the machine is."""
+    holds_on: bool = False
+    """It stops there also when whoever asked for the images is gone; the association to the destination stays open."""
     seconds_between_images: float = 0
     """Seconds before each image."""
     pending_responses: bool = True

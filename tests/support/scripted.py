@@ -416,7 +416,7 @@ class ScriptedScanner:
     ) -> bool:
         """Send the images; False when the association ended before the last."""
         for number in range(len(paths) + 1):
-            if number == script.hold_after and not self._hold(association):
+            if number == script.hold_after and not self._hold(association, script):
                 return False
             if number == script.move_silence_after and not self._pause(script.move_silence, association):
                 return False
@@ -443,13 +443,15 @@ class ScriptedScanner:
                 responder.respond(PENDING)
         return True
 
-    def _hold(self, association: Association) -> bool:
-        """Wait until the test lets it go on; False when the association ended before."""
+    def _hold(self, association: Association, script: Script) -> bool:
+        """Wait until the test lets it go on; False when we are switched off or, unless SCRIPT holds on, the association
+        ended before.
+        """
         self._go_on.clear()
         self._held.set()
         try:
             while not self._go_on.is_set():
-                if not self._pause(0.02, association):
+                if self._ending.wait(0.02) or not (script.holds_on or self._pause(0, association)):
                     return False
             return True
         finally:
