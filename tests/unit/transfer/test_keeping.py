@@ -1,13 +1,17 @@
 """What a pass finds goes into the state, also while the pass goes on (R29)."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
+from scanner_mover import signals
 from scanner_mover.arguments import MoveOptions
+from scanner_mover.errors import Ended
 from scanner_mover.moment import Moment
 from scanner_mover.rules.records import Silence, StudyMemory
+from scanner_mover.site import disk
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.state import State, load
 from scanner_mover.transfer.frame import Frame, Place, View
@@ -47,6 +51,24 @@ def test_a_state_that_cannot_be_written_is_said_before_anything_is_asked_for(fra
     Path(frame.server.state).mkdir()
     problem = Keeper(frame, {STUDY}).begin()
     assert problem is not None and "cannot be written" in str(problem)
+
+
+def test_R27_a_signal_while_the_state_is_written_leaves_nothing_behind(frame, monkeypatch):
+    """It comes while half of the file is written, and ends the pass when all of it is there."""
+    monkeypatch.setattr(signals, "_asked", 0)
+    monkeypatch.setattr(signals, "_over", False)
+    dump = disk.json.dump
+
+    def dump_while_a_signal_comes(value, file):
+        file.write(" ")
+        signals._end(signal.SIGTERM, None)
+        dump(value, file)
+
+    monkeypatch.setattr(disk.json, "dump", dump_while_a_signal_comes)
+    with pytest.raises(Ended):
+        Keeper(frame, {STUDY}).begin()
+    assert in_file(frame).running_since is not None
+    assert [path.name for path in Path(frame.server.pids).iterdir()] == [Path(frame.server.state).name]
 
 
 def test_a_dry_run_writes_nothing(tmp_path):
