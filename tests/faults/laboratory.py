@@ -1,4 +1,4 @@
-"""How a fault of the scanner is run: studies fall ill, passes are made, the fault ends, and all of them must finish."""
+"""How a fault of the scanner is run: studies fail, passes are made, the fault ends, and all of them must finish."""
 
 import json
 import random
@@ -22,7 +22,7 @@ _PASSES_TO_FINISH = 2
 
 
 @dataclass
-class Sick:
+class Failing:
     """A study that the scanner has a fault with: its script is `script`, for requests about this study alone."""
 
     study: Study
@@ -77,7 +77,7 @@ class Fault:
     """
 
     name: str
-    begin: Callable[[Sick], Any]
+    begin: Callable[[Failing], Any]
     outcome: str | tuple[str, ...]
     cause: str | tuple[str, ...]
     silent: bool = False
@@ -107,83 +107,83 @@ class Laboratory:
         self._scanner = scanner
         self._request = request
         self._numbers = random.Random(seed)
-        self._ill: list[tuple[Sick, Entry]] = []
+        self._had_faults: list[tuple[Failing, Entry]] = []
 
     def run(
         self, steps: Iterable[Sequence[Fault]], *, passes: int = 1, place: float = 0.5, sizes: Sequence[int] = ()
     ) -> None:
         """The faults of each step at once, step after step, for a number of passes; then they end.
 
-        `sizes`: the numbers of images of each series of a sick study instead of the fault's own.
+        `sizes`: the numbers of images of each series of a failing study instead of the fault's own.
         """
         healthy = self.scenario.acquire(1)
-        # The youngest: a pass comes to it after the sick ones.
+        # The youngest: a pass comes to it after the failing ones.
         self.scenario.request(healthy)
         for faults in steps:
-            silence = [self._fall_ill(fault, healthy, place, sizes) for fault in faults]
+            failing = [self._begin(fault, healthy, place, sizes) for fault in faults]
             entries = [Entry(self._request, fault.name) for fault in faults]
             self.scenario.entries = entries
             with short_limits(self.scenario.site, when=any(fault.silent for fault in faults)):
                 for _ in range(passes):
-                    self._a_pass(list(zip(silence, faults, entries, strict=True)))
+                    self._a_pass(list(zip(failing, faults, entries, strict=True)))
                     if not any(fault.alone for fault in faults):
                         assert self.scenario.where(healthy) == "finished-scans", "a healthy study had to wait"
-            self._ill += zip(silence, entries, strict=True)
+            self._had_faults += zip(failing, entries, strict=True)
             self._scanner.scripts.clear()
             self._scanner.script = Script()
         self._recover(healthy)
 
-    def _fall_ill(self, fault: Fault, healthy: Study, place: float, sizes: Sequence[int]) -> Sick:
-        if fault.alone and self._ill:
-            last = self._ill[-1][0]
+    def _begin(self, fault: Fault, healthy: Study, place: float, sizes: Sequence[int]) -> Failing:
+        if fault.alone and self._had_faults:
+            last = self._had_faults[-1][0]
             sound = len(last.study.paths) == fault.images and not self._here(last.study)
             if sound and self.scenario.where(last.study) == "active-scans":
-                # It fares from bad to worse, and saves a pull.
+                # One study takes one fault after the other, which saves a C-MOVE.
                 return last
         study = self.scenario.acquire(*(sizes or [fault.images]), make=fault.make)
         self.scenario.request(study, age_seconds=60)
-        return Sick(study, self._scanner, healthy, place, self.scenario.folder / "sent", self._numbers)
+        return Failing(study, self._scanner, healthy, place, self.scenario.folder / "sent", self._numbers)
 
-    def _a_pass(self, ill: Sequence[tuple[Sick, Fault, Entry]]) -> None:
-        for silence, fault, _ in ill:
-            silence.script = self._scanner.scripts[silence.study.uid] = Script()
-            if self.scenario.where(silence.study) == "active-scans":
-                fault.begin(silence)
-        if any(silence.passes for silence, _, _ in ill):
+    def _a_pass(self, failing_ones: Sequence[tuple[Failing, Fault, Entry]]) -> None:
+        for failing, fault, _ in failing_ones:
+            failing.script = self._scanner.scripts[failing.study.uid] = Script()
+            if self.scenario.where(failing.study) == "active-scans":
+                fault.begin(failing)
+        if any(failing.passes for failing, _, _ in failing_ones):
             # Otherwise the scanner would not be asked, and the fault not be met.
             self.scenario.every_pause_is_over()
         said = len(self.scenario.site.messages())
-        there = [one for one in ill if self.scenario.where(one[0].study) == "active-scans"]
-        allowed = {silence.study.uid: self._allowed(silence, fault) for silence, fault, _ in there}
+        there = [one for one in failing_ones if self.scenario.where(one[0].study) == "active-scans"]
+        allowed = {failing.study.uid: self._allowed(failing, fault) for failing, fault, _ in there}
         done = self.scenario.site.move("--json")
         report = json.loads(done.stdout) if done.stdout else {"studies": []}
         found, errors = outcomes(report), {study["study"]: study["error"] or "" for study in report["studies"]}
         messages = self.scenario.site.messages()[said:]
         wrong = []
-        for silence, fault, entry in there:
-            uid, n = silence.study.uid, silence.images
+        for failing, fault, entry in there:
+            uid, n = failing.study.uid, failing.images
             # Of a study that has seen the fault before, less may be asked for, and end in other words.
-            met = found.get(uid) in fault.outcomes and not silence.passes
+            met = found.get(uid) in fault.outcomes and not failing.passes
             all_causes = (fault.cause,) if isinstance(fault.cause, str) else fault.cause
             causes = [cause.format(n=n, more=n + 1, less=n - 1) for cause in all_causes] if met else [""]
-            # The log tells a cause when it is new, the report and `status` as long as it is there.
+            # The log has a cause when it is new, the report and `status` as long as it is there.
             about = [*_about(messages, uid), errors.get(uid, "")]
             if found.get(uid) not in allowed[uid] or not any(cause in message for cause in causes for message in about):
                 wrong.append((fault.name, found.get(uid), about))
                 entry.broke()
         assert not wrong, (wrong, done.stderr)
         # What an earlier pass met holds, with its exit status, until a pass tests it.
-        holds = done.returncode == 5 and bool(self._ill or any(silence.passes for silence, _, _ in there))
+        holds = done.returncode == 5 and bool(self._had_faults or any(failing.passes for failing, _, _ in there))
         self.scenario.check(done, exit_status=5 if holds or "error" in found.values() else 0)
-        for silence, _, _ in ill:
-            silence.passes += 1
+        for failing, _, _ in failing_ones:
+            failing.passes += 1
 
-    def _allowed(self, silence: Sick, fault: Fault) -> set[str]:
+    def _allowed(self, failing: Failing, fault: Fault) -> set[str]:
         """What a pass may make of the study."""
         # Of a study of which some images are here only the others are sent: the fault may not be met.
-        finished = {"finished"} if self._here(silence.study) else set()
-        # A study that has seen the fault before may be told as stuck, or be asked for in another way (R30, R31).
-        again = {"waiting", "error"} if silence.passes else set()
+        finished = {"finished"} if self._here(failing.study) else set()
+        # A study that has seen the fault before may be reported as stuck, or be asked for in another way (R30, R31).
+        again = {"waiting", "error"} if failing.passes else set()
         return {*fault.outcomes, *finished, *again}
 
     def _here(self, study: Study) -> bool:
@@ -191,8 +191,8 @@ class Laboratory:
 
     def _recover(self, healthy: Study) -> None:
         """Without help: everything is finished when the faults are gone."""
-        self.scenario.entries = [entry for _, entry in self._ill]
-        studies = [healthy, *(silence.study for silence, _ in self._ill)]
+        self.scenario.entries = [entry for _, entry in self._had_faults]
+        studies = [healthy, *(failing.study for failing, _ in self._had_faults)]
         for _ in range(_PASSES_TO_FINISH):
             if any(self.scenario.where(study) == "active-scans" for study in studies):
                 self.scenario.every_pause_is_over()
@@ -200,9 +200,9 @@ class Laboratory:
                 # What waits for its next try holds until then, with its exit status.
                 assert done.returncode in (0, 5), done
                 self.scenario.check(done, done.returncode)
-        for silence, entry in self._ill:
-            assert self.scenario.where(silence.study) == "finished-scans", _about(
-                self.scenario.site.messages(), silence.study.uid
+        for failing, entry in self._had_faults:
+            assert self.scenario.where(failing.study) == "finished-scans", _about(
+                self.scenario.site.messages(), failing.study.uid
             )
             entry.held()
         assert self.scenario.where(healthy) == "finished-scans"

@@ -15,7 +15,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tests.faults.laboratory import Fault, Sick
+from tests.faults.laboratory import Failing, Fault
 from tests.support.objects import mr_series, uid
 from tests.support.scripted import PENDING, Answer, Break
 
@@ -56,8 +56,8 @@ _REJECTED = {
 }
 
 
-def _reject(silence: Sick, result: int, source: int, reason: int) -> None:
-    silence.scanner.script.reject = (result, source, reason)
+def _reject(failing: Failing, result: int, source: int, reason: int) -> None:
+    failing.scanner.script.reject = (result, source, reason)
 
 
 REJECTIONS = [
@@ -73,8 +73,8 @@ REJECTIONS = [
 ]
 
 
-def _no_context(silence: Sick) -> None:
-    silence.scanner.script.syntaxes = ["1.2.840.10008.1.2.4.50"]
+def _no_context(failing: Failing) -> None:
+    failing.scanner.script.syntaxes = ["1.2.840.10008.1.2.4.50"]
 
 
 REJECTIONS.append(
@@ -82,11 +82,11 @@ REJECTIONS.append(
 )
 
 
-def _break(silence: Sick, moment: str, how: str, level: str = "SERIES") -> None:
-    last = {"answer": len(silence.study.series), "image": silence.images, "inside image": silence.images - 1}.get(
+def _break(failing: Failing, moment: str, how: str, level: str = "SERIES") -> None:
+    last = {"answer": len(failing.study.series), "image": failing.images, "inside image": failing.images - 1}.get(
         moment, 0
     )
-    silence.script.breaks = Break(moment, silence.at(last), how, level)  # type: ignore[arg-type]
+    failing.script.breaks = Break(moment, failing.at(last), how, level)  # type: ignore[arg-type]
 
 
 BREAKS_OF_FIND = [
@@ -108,12 +108,12 @@ BREAKS_OF_FIND = [
 ]
 
 
-def _slow_answers(silence: Sick) -> None:
-    silence.script.seconds_between_answers = 0.3
+def _slow_answers(failing: Failing) -> None:
+    failing.script.seconds_between_answers = 0.3
 
 
-def _slow_images(silence: Sick) -> None:
-    silence.script.seconds_between_images = 0.3
+def _slow_images(failing: Failing) -> None:
+    failing.script.seconds_between_images = 0.3
 
 
 _MOVE_BROKEN = {
@@ -169,20 +169,20 @@ _FIND_STATUSES = {
 }
 
 
-def _find_status(silence: Sick, status: int) -> None:
-    silence.script.find_status["SERIES"] = status
+def _find_status(failing: Failing, status: int) -> None:
+    failing.script.find_status["SERIES"] = status
 
 
-def _find_ends_with(silence: Sick, status: int) -> None:
-    silence.script.find_ends_with["SERIES"] = status
+def _find_ends_with(failing: Failing, status: int) -> None:
+    failing.script.find_ends_with["SERIES"] = status
 
 
-def _image_level(silence: Sick, status: int) -> None:
-    silence.script.find_status["IMAGE"] = status
+def _image_level(failing: Failing, status: int) -> None:
+    failing.script.find_status["IMAGE"] = status
 
 
-def _no_optional_keys(silence: Sick) -> None:
-    silence.script.pending_status = 0xFF01
+def _no_optional_keys(failing: Failing) -> None:
+    failing.script.pending_status = 0xFF01
 
 
 STATUSES_OF_FIND = [
@@ -217,10 +217,10 @@ _MOVE_STATUSES = {
 }
 
 
-def _move_status(silence: Sick, status: int, images: int | None) -> None:
-    silence.script.move_status = status
-    for series_instance_uid in silence.study.series:
-        silence.script.send_only[series_instance_uid] = silence.at(silence.images - 1) if images is None else images
+def _move_status(failing: Failing, status: int, images: int | None) -> None:
+    failing.script.move_status = status
+    for series_instance_uid in failing.study.series:
+        failing.script.send_only[series_instance_uid] = failing.at(failing.images - 1) if images is None else images
 
 
 STATUSES_OF_MOVE = [
@@ -242,18 +242,18 @@ STATUSES_OF_MOVE = [
 _Change = Callable[[Dataset], object]
 
 
-def _answers(silence: Sick, change: _Change, level: str = "SERIES", *, more: bool = False) -> None:
+def _answers(failing: Failing, change: _Change, level: str = "SERIES", *, more: bool = False) -> None:
     """One of the answers is changed or, with `more`, there is a changed one more."""
 
     def answers(query: Dataset) -> list[Answer]:
-        true = [answer for _, answer in silence.scanner.matches(query) if answer is not None]
-        number = silence.at(len(true) - (not more))
+        true = [answer for _, answer in failing.scanner.matches(query) if answer is not None]
+        number = failing.at(len(true) - (not more))
         if more:
             true.insert(number, deepcopy(true[0]))
         change(true[number])
         return [(PENDING, answer) for answer in true]
 
-    silence.script.find_answers[level] = answers
+    failing.script.find_answers[level] = answers
 
 
 def _set(data_set: Dataset, keyword: str, value: str) -> None:
@@ -265,34 +265,34 @@ def _unset(data_set: Dataset, keyword: str) -> None:
     del data_set[keyword]
 
 
-def _hostile_answers(silence: Sick, keyword: str, level: str) -> None:
+def _hostile_answers(failing: Failing, keyword: str, level: str) -> None:
     """The one answer comes once with each hostile text instead of its UID."""
 
     def answers(query: Dataset) -> list[Answer]:
         hostile = []
         for value in HOSTILE.values():
-            answer = deepcopy(next(answer for _, answer in silence.scanner.matches(query) if answer is not None))
+            answer = deepcopy(next(answer for _, answer in failing.scanner.matches(query) if answer is not None))
             _set(answer, keyword, value)
             hostile.append((PENDING, answer))
         return hostile
 
-    silence.script.find_answers[level] = answers
+    failing.script.find_answers[level] = answers
 
 
 def _other(answer: Dataset, keyword: str) -> None:
     setattr(answer, keyword, uid())
 
 
-def _count(silence: Sick, count: str | None) -> None:
-    silence.script.claims[silence.series_instance_uid] = count
+def _count(failing: Failing, count: str | None) -> None:
+    failing.script.claims[failing.series_instance_uid] = count
 
 
-def _claim(silence: Sick, more: int) -> None:
-    silence.script.claims[silence.series_instance_uid] = max(1, silence.images + more)
+def _claim(failing: Failing, more: int) -> None:
+    failing.script.claims[failing.series_instance_uid] = max(1, failing.images + more)
 
 
-def _changing_count(silence: Sick) -> None:
-    silence.script.claims[silence.series_instance_uid] = silence.images + 1 + silence.passes
+def _changing_count(failing: Failing) -> None:
+    failing.script.claims[failing.series_instance_uid] = failing.images + 1 + failing.passes
 
 
 _NO_SERIES_UID = "names a series without a valid SeriesInstanceUID"
@@ -360,49 +360,49 @@ ANSWERS = [
 
 # Images
 
-_Images = Callable[[Sick, list[Path]], list[Path]]
+_Images = Callable[[Failing, list[Path]], list[Path]]
 
 
-def _sends(silence: Sick, files: _Images) -> None:
-    silence.script.sends = partial(files, silence)
+def _sends(failing: Failing, files: _Images) -> None:
+    failing.script.sends = partial(files, failing)
 
 
-def _changed(silence: Sick, paths: list[Path], change: Callable[[Sick, Path], Path]) -> list[Path]:
+def _changed(failing: Failing, paths: list[Path], change: Callable[[Failing, Path], Path]) -> list[Path]:
     """One of the images is changed."""
-    number = silence.at(len(paths) - 1)
-    return [change(silence, path) if n == number else path for n, path in enumerate(paths)]
+    number = failing.at(len(paths) - 1)
+    return [change(failing, path) if n == number else path for n, path in enumerate(paths)]
 
 
-def _with(silence: Sick, path: Path, change: _Change) -> Path:
-    return silence.copy(path, change)
+def _with(failing: Failing, path: Path, change: _Change) -> Path:
+    return failing.copy(path, change)
 
 
-def _cut(silence: Sick, path: Path, keep: float) -> Path:
+def _cut(failing: Failing, path: Path, keep: float) -> Path:
     """`keep` is how much of its pixel data is left."""
     whole = path.read_bytes()
     lost = round(len(pydicom.dcmread(path).PixelData) * (1 - keep))
-    return silence.save(path, whole[: len(whole) - lost])
+    return failing.save(path, whole[: len(whole) - lost])
 
 
-def _garbled(silence: Sick, path: Path) -> Path:
+def _garbled(failing: Failing, path: Path) -> Path:
     """An element's tag, VR and length are other bytes."""
     whole = bytearray(path.read_bytes())
     begin = whole.index(b"\x20\x00\x0d\x00UI")
-    whole[begin : begin + 8] = silence.numbers.randbytes(8)
-    return silence.save(path, bytes(whole))
+    whole[begin : begin + 8] = failing.numbers.randbytes(8)
+    return failing.save(path, bytes(whole))
 
 
-def _twice(silence: Sick, paths: list[Path]) -> list[Path]:
-    number = silence.at(len(paths) - 1)
+def _twice(failing: Failing, paths: list[Path]) -> list[Path]:
+    number = failing.at(len(paths) - 1)
     return [*paths[:number], paths[number], *paths[number:]]
 
 
-def _fewer(silence: Sick, paths: list[Path]) -> list[Path]:
-    number = silence.at(len(paths) - 1)
+def _fewer(failing: Failing, paths: list[Path]) -> list[Path]:
+    number = failing.at(len(paths) - 1)
     return paths[:number] + paths[number + 1 :]
 
 
-def _nothing(silence: Sick, paths: list[Path]) -> list[Path]:
+def _nothing(failing: Failing, paths: list[Path]) -> list[Path]:
     return []
 
 
@@ -412,40 +412,40 @@ def _stranger(image: Dataset) -> None:
     image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
 
 
-def _with_a_stranger(silence: Sick, paths: list[Path]) -> list[Path]:
-    number = silence.at(len(paths))
-    return [*paths[:number], silence.copy(paths[0], _stranger), *paths[number:]]
+def _with_a_stranger(failing: Failing, paths: list[Path]) -> list[Path]:
+    number = failing.at(len(paths))
+    return [*paths[:number], failing.copy(paths[0], _stranger), *paths[number:]]
 
 
-def _one_more(silence: Sick, paths: list[Path]) -> list[Path]:
+def _one_more(failing: Failing, paths: list[Path]) -> list[Path]:
     def another(image: Dataset) -> None:
-        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = UID(f"{silence.series_instance_uid}.99")
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = UID(f"{failing.series_instance_uid}.99")
 
-    return [*paths, silence.copy(paths[0], another)]
-
-
-def _healthy_ones(silence: Sick, paths: list[Path]) -> list[Path]:
-    return silence.healthy.paths
+    return [*paths, failing.copy(paths[0], another)]
 
 
-def _hostile_images(silence: Sick, paths: list[Path], keyword: str) -> list[Path]:
+def _healthy_ones(failing: Failing, paths: list[Path]) -> list[Path]:
+    return failing.healthy.paths
+
+
+def _hostile_images(failing: Failing, paths: list[Path], keyword: str) -> list[Path]:
     """Each image has another hostile text instead of its UID."""
     values = list(HOSTILE.values())
     return [
-        silence.copy(path, partial(_set, keyword=keyword, value=values[n % len(values)]))
+        failing.copy(path, partial(_set, keyword=keyword, value=values[n % len(values)]))
         for n, path in enumerate(paths)
     ]
 
 
-def _announces_hostile(silence: Sick) -> None:
+def _announces_hostile(failing: Failing) -> None:
     values = list(HOSTILE.values())
-    names = [path.name for path in silence.study.paths]
-    silence.script.announces = lambda sop_instance_uid: values[names.index(sop_instance_uid) % len(values)]
+    names = [path.name for path in failing.study.paths]
+    failing.script.announces = lambda sop_instance_uid: values[names.index(sop_instance_uid) % len(values)]
 
 
-def _announces_another(silence: Sick) -> None:
-    victim = silence.study.paths[silence.at(silence.images - 1)].name
-    silence.script.announces = lambda sop_instance_uid: "1.2.3" if sop_instance_uid == victim else sop_instance_uid
+def _announces_another(failing: Failing) -> None:
+    victim = failing.study.paths[failing.at(failing.images - 1)].name
+    failing.script.announces = lambda sop_instance_uid: "1.2.3" if sop_instance_uid == victim else sop_instance_uid
 
 
 # storescp takes what it can make a data set of.
@@ -453,7 +453,7 @@ _REFUSED_OR_SET_ASIDE = ("SubOperations", "set aside")
 
 
 def _changed_image(
-    name: str, change: Callable[[Sick, Path], Path], cause: str | tuple[str, ...], *, quick: bool = True
+    name: str, change: Callable[[Failing, Path], Path], cause: str | tuple[str, ...], *, quick: bool = True
 ) -> Fault:
     return Fault(name, partial(_sends, files=partial(_changed, change=change)), "error", cause, quick=quick)
 
@@ -527,12 +527,12 @@ _SYNTAXES = {
 }
 
 
-def _nothing_else(silence: Sick) -> None:
+def _nothing_else(failing: Failing) -> None:
     pass
 
 
-def _query_syntax(silence: Sick, syntax: str) -> None:
-    silence.scanner.script.syntaxes = [syntax]
+def _query_syntax(failing: Failing, syntax: str) -> None:
+    failing.scanner.script.syntaxes = [syntax]
 
 
 SYNTAXES = [
@@ -556,22 +556,22 @@ SYNTAXES = [
 # Size
 
 
-def _many_series(silence: Sick, series: int) -> None:
+def _many_series(failing: Failing, series: int) -> None:
     """So many more series, none of which it sends."""
 
     def answers(query: Dataset) -> Iterator[Answer]:
-        yield from silence.scanner.matches(query)
+        yield from failing.scanner.matches(query)
         for number in range(series):
             answer = Dataset()
-            answer.StudyInstanceUID = silence.study.uid
-            answer.SeriesInstanceUID = f"{silence.study.uid}.9.{number}"
+            answer.StudyInstanceUID = failing.study.uid
+            answer.SeriesInstanceUID = f"{failing.study.uid}.9.{number}"
             answer.NumberOfSeriesRelatedInstances = 1
             yield PENDING, answer
 
-    silence.script.find_answers["SERIES"] = answers
+    failing.script.find_answers["SERIES"] = answers
     # Ends the pass's pulls; a settle time for each of 10,000 would take half a day.
-    silence.script.move_status = 0xA801
-    silence.script.send_only = dict.fromkeys(silence.study.series, silence.images)
+    failing.script.move_status = 0xA801
+    failing.script.send_only = dict.fromkeys(failing.study.series, failing.images)
 
 
 MANY_SERIES = [

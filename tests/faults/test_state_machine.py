@@ -72,7 +72,7 @@ class Events(RuleBasedStateMachine):
         self.studies: list[Study] = []
         self.ended: set[str] = set()
         self.fault: str | None = None
-        self.has_been_ill = False
+        self.was_failing = False
         self.switched_on = True
         self.scanner.start()
 
@@ -126,7 +126,7 @@ class Events(RuleBasedStateMachine):
     @rule()
     def switch_scanner(self) -> None:
         if self.scanner.running:
-            self.has_been_ill = True
+            self.was_failing = True
             self.scanner.stop()
         else:
             self.scanner.start()
@@ -137,7 +137,7 @@ class Events(RuleBasedStateMachine):
         if name in SLOW and not self.full:
             return
         self.fault = name
-        self.has_been_ill = True
+        self.was_failing = True
         if name in SLOW:
             self.site.config(**SHORT)
         for field, value in FAULTS[name].items():
@@ -149,7 +149,7 @@ class Events(RuleBasedStateMachine):
     def send_only_some(self, which: int, images: int) -> None:
         """And say Success of it."""
         self.fault = "half a move"
-        self.has_been_ill = True
+        self.was_failing = True
         for series in chosen(self.requested(), which).series:
             self.scanner.script.send_only[series] = images
         self.make_a_pass()
@@ -198,10 +198,10 @@ class Events(RuleBasedStateMachine):
     def make_a_pass(self) -> None:
         done = self.site.move(seconds=600)
         # With a fault it depends on what there was to ask. One that has ended counts until the scanner is asked again.
-        allowed = (0, 5) if self.switched_on and self.has_been_ill else (0,)
+        allowed = (0, 5) if self.switched_on and self.was_failing else (0,)
         assert done.returncode in allowed, (done, self.fault, self.site.log())
         if self.switched_on and self.fault is None and self.scanner.running and done.returncode == 0:
-            self.has_been_ill = False
+            self.was_failing = False
         if self.switched_on:
             self.scenario.check(done, done.returncode)
         else:
@@ -255,7 +255,7 @@ class Events(RuleBasedStateMachine):
                 break
             self.time_passes(AGES)
             self.make_a_pass()
-        self.has_been_ill = False
+        self.was_failing = False
         self.time_passes(AGES)
         self.make_a_pass()
         assert self.site.requests_in("finished-scans") == wanted, self.site.log()
