@@ -14,3 +14,7 @@ class Moment(Record):
         if earlier is None or earlier.boot != self.boot or earlier.seconds > self.seconds:
             return None
         return self.seconds - earlier.seconds
+
+    def turn(self, boot: str) -> tuple[bool, float]:
+        """What moments are sorted by during BOOT: those of an earlier one come first, however long it lasted."""
+        return self.boot == boot, self.seconds

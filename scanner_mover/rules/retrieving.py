@@ -222,12 +222,12 @@ def silence_after(silence: Silence | None, attempts: Iterable[SeriesMemory], boo
     Once there is a SILENCE, it holds until an image arrives, also when the requests are gone.
     """
     turns = sorted(
-        (_turn(one.attempt.at, boot), one.attempt.at, one.largest)
+        (one.attempt.at.turn(boot), one.attempt.at, one.largest)
         for one in attempts
         if one.attempt is not None and not one.alone and (one.fruitless or one.largest)
     )
     last = turns[-SILENT_SERIES:]
-    if not last or (silence is not None and last[-1][0] <= _turn(silence.last, boot)):
+    if not last or (silence is not None and last[-1][0] <= silence.last.turn(boot)):
         return silence
     if any(largest for _, _, largest in last) or (silence is None and len(last) < SILENT_SERIES):
         return None
@@ -237,11 +237,6 @@ def silence_after(silence: Silence | None, attempts: Iterable[SeriesMemory], boo
 def after_others_came(memory: SeriesMemory) -> SeriesMemory:
     """MEMORY after images of other series arrived: if none of this one ever did, it says nothing of the scanner."""
     return memory if memory.largest else memory._replace(alone=True)
-
-
-def _turn(at: Moment, boot: str) -> tuple[bool, float]:
-    """What attempts are sorted by: those of an earlier start of the machine come first, however long it ran."""
-    return at.boot == boot, at.seconds
 
 
 def silence_pause(silence: Silence | None, now: Moment, pauses: Pauses) -> float:

@@ -26,19 +26,23 @@ def in_order_of_turn(requests: Sequence[T], uid_of: Callable[[T], str], memory: 
 
 
 def in_order_of_attempts(
-    requests: Sequence[T], uid_of: Callable[[T], str], memory: Mapping[str, StudyMemory], new: Collection[str]
+    requests: Sequence[T],
+    uid_of: Callable[[T], str],
+    memory: Mapping[str, StudyMemory],
+    new: Collection[str],
+    boot: str,
 ) -> list[T]:
     """REQUESTS while the scanner sends nothing at all, when there is one attempt for each pause (R29).
 
     First are the studies that have something NEW, which was never asked for; then the one of which an incomplete series
     was asked for the longest ago, of several the one that was requested first. So none of them keeps the others from
-    being tried: what is wrong may be about it alone.
+    being tried: what is wrong may be about it alone. BOOT is that of this moment.
     """
 
-    def turn(request: T) -> tuple[bool, float]:
+    def turn(request: T) -> tuple[bool, tuple[bool, float]]:
         known = memory.get(uid_of(request)) or StudyMemory()
-        asked = (one.attempt.at.seconds for one in known.series.values() if one.attempt and not one.complete)
-        return uid_of(request) not in new, min(asked, default=math.inf)
+        asked = (one.attempt.at.turn(boot) for one in known.series.values() if one.attempt and not one.complete)
+        return uid_of(request) not in new, min(asked, default=(True, math.inf))
 
     return sorted(requests, key=turn)
 
@@ -51,18 +55,20 @@ def errors_last(study_instance_uids: Iterable[str], memory: Mapping[str, StudyMe
     return sorted(study_instance_uids, key=lambda uid: uid in memory and memory[uid].error is not None)
 
 
-def series_in_order(series_instance_uids: Iterable[str], memory: Mapping[str, SeriesMemory]) -> list[str]:
+def series_in_order(series_instance_uids: Iterable[str], memory: Mapping[str, SeriesMemory], boot: str) -> list[str]:
     """Series in their order, but first those that were never asked for, then the one asked for the longest ago.
 
     Those of which an error is remembered are at the end. While the scanner sends nothing at all there is one attempt
-    for each pause (R29): it must not go to the same series each time.
+    for each pause (R29): it must not go to the same series each time. BOOT is that of this moment.
     """
 
-    def turn(uid: str) -> tuple[bool, float]:
+    never = False, -1.0
+
+    def turn(uid: str) -> tuple[bool, tuple[bool, float]]:
         known = memory.get(uid)
         if known is None:
-            return False, -1.0
-        return known.error is not None, -1.0 if known.attempt is None else known.attempt.at.seconds
+            return False, never
+        return known.error is not None, never if known.attempt is None else known.attempt.at.turn(boot)
 
     return sorted(series_instance_uids, key=turn)
 

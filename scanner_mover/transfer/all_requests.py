@@ -118,7 +118,7 @@ class _Requests:
             for uid, reported in self._wanted()
             if turns.has_one_never_asked_for([reported.series_instance_uid], memory.get(uid))
         }
-        return turns.in_order_of_attempts(requests, uid_of, memory, new)
+        return turns.in_order_of_attempts(requests, uid_of, memory, new, clock.now().boot)
 
     def _wanted(self) -> Iterator[tuple[str, ReportedSeries]]:
         """The series that the scanner has and that are kept (R40), each with the StudyInstanceUID it was asked for."""

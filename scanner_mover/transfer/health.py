@@ -50,12 +50,12 @@ def note_silence(findings: Findings) -> None:
 
 def note_arrival(findings: Findings, study_instance_uid: str) -> None:
     """Note that images of a study arrived: what was asked for before no longer counts against the scanner (R29)."""
-    findings.silence = None
+    findings.silence, boot = None, clock.now().boot
     for study, known in findings.memory.items():
-        fed = [one.attempt.at.seconds for one in known.series.values() if one.attempt is not None and one.largest]
-        until = max(fed, default=0.0) if study == study_instance_uid else math.inf
+        fed = [one.attempt.at.turn(boot) for one in known.series.values() if one.attempt is not None and one.largest]
+        until = max(fed, default=(False, 0.0)) if study == study_instance_uid else (True, math.inf)
         series = {
-            uid: rules.after_others_came(one) if one.attempt is not None and one.attempt.at.seconds < until else one
+            uid: rules.after_others_came(one) if one.attempt is not None and one.attempt.at.turn(boot) < until else one
             for uid, one in known.series.items()
         }
         findings.memory[study] = known._replace(series=series)

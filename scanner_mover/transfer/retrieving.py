@@ -25,7 +25,7 @@ class Retrieving:
     def study(self, study: Study) -> None:
         """Retrieve what is missing of STUDY and may be asked for now, and count it again."""
         began: float | None = None
-        for uid in turns.series_in_order(study.series, study.memory.series):
+        for uid in turns.series_in_order(study.series, study.memory.series, clock.now().boot):
             series = self.attempts.judged(study, study.series[uid])
             say_count(self.job, study, series)
             if not series.is_to_be_retrieved:

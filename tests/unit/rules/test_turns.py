@@ -24,24 +24,27 @@ def test_R25_a_study_with_an_error_is_asked_about_last():
     assert errors_last(["1", "2", "3"], memory) == ["2", "3", "1"]
 
 
-def asked(seconds: float) -> SeriesMemory:
-    return SeriesMemory(attempt=Attempt(Moment("boot", seconds), True, False, 0, "6:"))
+BOOT = "one boot"
+
+
+def asked(seconds: float, boot: str = BOOT) -> SeriesMemory:
+    return SeriesMemory(attempt=Attempt(Moment(boot, seconds), True, False, 0, "6:"))
 
 
 def test_R25_a_failing_series_comes_last():
     memory = {"1": SeriesMemory(error="failed"), "2": SeriesMemory()}
-    assert series_in_order(["1", "2", "3"], memory) == ["2", "3", "1"]
+    assert series_in_order(["1", "2", "3"], memory, BOOT) == ["2", "3", "1"]
 
 
 def test_R29_a_series_that_was_never_asked_for_comes_first_and_the_one_asked_for_last_comes_last():
     memory = {"1": asked(30), "2": asked(20), "3": asked(40), "4": SeriesMemory()}
-    assert series_in_order(["1", "2", "3", "4", "5"], memory) == ["4", "5", "2", "1", "3"]
+    assert series_in_order(["1", "2", "3", "4", "5"], memory, BOOT) == ["4", "5", "2", "1", "3"]
 
 
 def test_R29_a_study_with_a_series_that_was_never_asked_for_goes_before_older_ones():
     memory = {"1": StudyMemory(series={"1.1": asked(1)}), "2": StudyMemory(series={"2.1": asked(2)})}
-    assert in_order_of_attempts(["1", "2"], str, memory, ()) == ["1", "2"]
-    assert in_order_of_attempts(["1", "2"], str, memory, {"2"}) == ["2", "1"]
+    assert in_order_of_attempts(["1", "2"], str, memory, (), BOOT) == ["1", "2"]
+    assert in_order_of_attempts(["1", "2"], str, memory, {"2"}, BOOT) == ["2", "1"]
 
 
 def test_R29_while_the_scanner_sends_nothing_the_attempts_go_round():
@@ -52,7 +55,15 @@ def test_R29_while_the_scanner_sends_nothing_the_attempts_go_round():
         "3": StudyMemory(series={"3.1": asked(30)}),
         "4": StudyMemory(series={"4.1": complete}),
     }
-    assert in_order_of_attempts(["1", "2", "3", "4", "5"], str, memory, {"5"}) == ["5", "2", "3", "1", "4"]
+    assert in_order_of_attempts(["1", "2", "3", "4", "5"], str, memory, {"5"}, BOOT) == ["5", "2", "3", "1", "4"]
+
+
+def test_R29_what_was_asked_for_before_the_machine_started_anew_comes_first():
+    """The machine had run for months: by its seconds alone that would have its turn in as many months again."""
+    memory = {"1": asked(30), "2": asked(5e6, "an earlier boot"), "3": asked(20)}
+    assert series_in_order(["1", "2", "3"], memory, BOOT) == ["2", "3", "1"]
+    studies = {uid: StudyMemory(series={f"{uid}.1": one}) for uid, one in memory.items()}
+    assert in_order_of_attempts(["1", "2", "3"], str, studies, (), BOOT) == ["2", "3", "1"]
 
 
 @pytest.mark.parametrize(

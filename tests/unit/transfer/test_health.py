@@ -1,8 +1,9 @@
-"""The scanner as a whole (R29), and which faults a pass could not test: nothing is told as recovered that is not."""
+"""The scanner as a whole (R29), and which faults a pass could not test: what it did not test has not recovered."""
 
 import pytest
 
 from scanner_mover import clock
+from scanner_mover.moment import Moment
 from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, StudyMemory
 from scanner_mover.transfer import health
 from scanner_mover.transfer.faults import FIND, MOVE, SET_ASIDE, cut_short_group, stuck_group, unusable
@@ -142,14 +143,14 @@ def test_a_folder_that_cannot_be_read_ends_no_pass(tmp_path):
     assert set(findings.memory[STUDY].series) == {f"{STUDY}.0", f"{STUDY}.1"}
 
 
-def test_a_dry_run_tells_no_sickness(tmp_path):
+def test_a_dry_run_reports_no_silence(tmp_path):
     findings = findings_of(*(silent(number, fruitless=1) for number in range(3)))
     health.note_silence(findings)
     health.report_silence(make_job(tmp_path, dry_run=True), findings)
     assert findings.faults == []
 
 
-def test_R29_series_that_stay_away_while_others_come_make_no_scanner_sick():
+def test_R29_series_that_stay_away_while_others_come_say_nothing_of_the_scanner():
     """Three series of a class that the receiver refuses are a matter of their own as soon as another study arrives."""
     findings = findings_of(*(silent(number, fruitless=1) for number in range(3)))
     health.note_silence(findings)
@@ -159,8 +160,13 @@ def test_R29_series_that_stay_away_while_others_come_make_no_scanner_sick():
     assert findings.silence is None
 
 
-def test_R29_what_is_asked_for_after_the_last_image_came_does_count():
-    fed = silent(0, seconds=300)._replace(largest=2)
+@pytest.mark.parametrize(
+    "fed_at", [ago(300), Moment("an earlier boot", NOW.seconds + 5e6)], ids=["now", "before a boot"]
+)
+def test_R29_what_is_asked_for_after_the_last_image_came_does_count(fed_at):
+    fed = silent(0)
+    assert fed.attempt is not None
+    fed = fed._replace(largest=2, attempt=fed.attempt._replace(at=fed_at))
     findings = findings_of(fed, *(silent(number, fruitless=1) for number in range(3)))
     health.note_arrival(findings, STUDY)
     health.note_silence(findings)
