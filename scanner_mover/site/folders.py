@@ -120,21 +120,21 @@ def is_switched_on(folders: DataFolders) -> bool:
 def on_own_disks(folders: DataFolders, known: Collection[str]) -> list[str]:
     """See that each of FOLDERS that was on a disk of its own, by KNOWN, still is; gives which are so now.
 
-    The folder that a disk is mounted on is there without the disk too, and empty. Then no study would seem to be
-    requested, images that are here would be retrieved once more, and what is retrieved would lie hidden below the disk.
+    The folder that a disk is mounted on is there without the disk too, and empty, or it goes with the disk. Then no
+    study would seem to be requested, images that are here would be retrieved once more, and what is retrieved would lie
+    hidden below the disk.
 
     Other programs may write into it: only the folder `.here` in it says that it has no disk of its own any more.
 
     Raises UnusableError for a folder that is no longer on its disk.
     """
     now = []
-    root = os.stat(os.sep).st_dev
     for folder in folders.all():
         try:
-            others = root, os.stat(os.path.dirname(folder)).st_dev
+            others = {os.stat(outer).st_dev for outer in (os.sep, os.path.dirname(folder))}
             is_own = os.stat(folder).st_dev not in others
         except (FileNotFoundError, NotADirectoryError):  # it is made when it is needed
-            continue
+            is_own = False
         except OSError:  # whoever needs the folder says what is wrong with it
             is_own = folder in known
         if is_own:
@@ -142,7 +142,7 @@ def on_own_disks(folders: DataFolders, known: Collection[str]) -> list[str]:
         elif folder in known and not os.path.isdir(os.path.join(folder, _HERE)):
             raise UnusableError(
                 f"{folder} was on a disk of its own and is on none now: is that disk mounted? If there is none any "
-                f"more: mkdir {os.path.join(folder, _HERE)}"
+                f"more: mkdir -p {os.path.join(folder, _HERE)}"
             )
     return now
 

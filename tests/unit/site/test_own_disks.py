@@ -1,5 +1,6 @@
 """A folder that is empty since its disk is not mounted is no empty folder."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -39,11 +40,28 @@ def test_a_folder_without_its_disk_is_a_fault(folders, name):
     assert known == [str(path)]
     assert on_own_disks(folders, known) == known
     path.unlink()
-    assert on_own_disks(folders, known) == [], "what is not there is made when it is needed"
-    path.mkdir()
-    with pytest.raises(UnusableError, match=f"{path} {OWN}"):
-        on_own_disks(folders, known)
-    assert on_own_disks(folders, []) == [], "nobody knows that it had one"
+    for make in (lambda: None, path.mkdir):  # the folder that it was mounted on went with it, or did not
+        make()
+        with pytest.raises(UnusableError, match=f"{path} {OWN}"):
+            on_own_disks(folders, known)
+        assert on_own_disks(folders, []) == [], "nobody knows that it had one"
+
+
+@pytest.mark.parametrize("call", range(6))
+def test_whoever_needs_a_folder_says_what_is_wrong_with_it(folders, monkeypatch, call):
+    """stat(2) fails once, be it of the folder or of what it is compared with; `tests/faults` found it."""
+    path = on_another_disk(folders.raw)
+    known = on_own_disks(folders, [])
+    calls, stat = [], os.stat
+
+    def failing(*of, **named):
+        calls.append(of)
+        if len(calls) == call + 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return stat(*of, **named)
+
+    monkeypatch.setattr(os, "stat", failing)
+    assert on_own_disks(folders, known) == known == [str(path)]
 
 
 def test_of_folders_on_one_disk_the_outermost_counts(folders):
@@ -64,7 +82,7 @@ def test_what_the_line_asks_for_ends_it(folders):
     with pytest.raises(UnusableError) as error:
         on_own_disks(folders, known)
     command = str(error.value).rpartition(": ")[2]
-    assert command == f"mkdir {path}/.here"
+    assert command == f"mkdir -p {path}/.here"
     (path / ".here").mkdir(parents=True)
     assert on_own_disks(folders, known) == []
 
