@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.integration import invariants
 from tests.integration.scenario import Scenario
-from tests.support.site import wait_until
+from tests.support.site import Site, wait_until
 
 
 def kill(scenario: Scenario, sent: signal.Signals, moment: float) -> None:
@@ -14,7 +14,7 @@ def kill(scenario: Scenario, sent: signal.Signals, moment: float) -> None:
     site = scenario.site
     # A pass may be ended before it made the folder, and then nobody could try the lock.
     site.lock_file.parent.mkdir(parents=True, exist_ok=True)
-    before = len(site.log())
+    before, left = len(site.log()), _left(site)
     with site.moving() as process:
         time.sleep(moment)
         process.send_signal(sent)
@@ -37,5 +37,10 @@ def kill(scenario: Scenario, sent: signal.Signals, moment: float) -> None:
         invariants.check_request(site, scenario.scanner, uid)
     invariants.check_images(site, scenario.scanner)
     if sent != signal.SIGKILL:
-        assert invariants.work_folders(site) == []
-        assert list(Path(site.environment["TMPDIR"]).iterdir()) == []
+        # What a pass left that was killed by SIGKILL may still be there: this one may not have come to it.
+        assert _left(site) <= left
+
+
+def _left(site: Site) -> set[Path]:
+    """The files and folders of a pass that are there while it runs."""
+    return {*invariants.work_folders(site), *Path(site.environment["TMPDIR"]).iterdir()}
