@@ -7,7 +7,7 @@ from rich.text import Text
 
 from scanner_mover import config
 from scanner_mover.commands import check_configuration, check_receiving, check_scanner, check_server
-from scanner_mover.commands.finding import Finding, Findings, Verdict, fix
+from scanner_mover.commands.check_line import Finding, Findings, Verdict, fix
 from scanner_mover.config import Settings
 from scanner_mover.display.terminal import show
 from scanner_mover.errors import ConfigurationError, ExitStatus, ScannerMoverError, reason

@@ -6,7 +6,7 @@ import shutil
 from typing import Any
 
 from scanner_mover import config
-from scanner_mover.commands.finding import Findings, fix, ok
+from scanner_mover.commands.check_line import Findings, fix, ok
 from scanner_mover.config import Settings
 from scanner_mover.errors import ConfigurationError
 from scanner_mover.transfer.hooks import distrust

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from scanner_mover.commands.finding import Finding, Findings, fix, not_tested, ok
+from scanner_mover.commands.check_line import Finding, Findings, fix, not_tested, ok
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import dcmsend, storescp, tls
 from scanner_mover.dcmtk.dump2dcm import Query, make_query_file

@@ -6,7 +6,7 @@ import socket
 import stat
 
 from scanner_mover.commands.check_configuration import receiving
-from scanner_mover.commands.finding import Finding, Findings, busy, fix, not_tested, ok
+from scanner_mover.commands.check_line import Finding, Findings, busy, fix, not_tested, ok
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import dcmsend, storescp, tls
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 
-from scanner_mover.commands.finding import Finding, Findings, fix, ok
+from scanner_mover.commands.check_line import Finding, Findings, fix, ok
 from scanner_mover.config import Settings
 from scanner_mover.files import open_regular
 from scanner_mover.site import state

@@ -139,11 +139,11 @@ def _replace(path: str, text: str) -> None:
 
     A link stays a link. Raises UnusableError, also for what is no regular file: a rename would replace a device.
     """
-    place = os.path.realpath(path)
-    folder, name = os.path.split(place)
-    # Hidden, and without the suffix of PATH: the node exporter reads every *.prom.
-    part = os.path.join(folder, f".{name[:100]}.{os.urandom(8).hex()}.part")
     try:
+        place = os.path.realpath(path)
+        folder, name = os.path.split(place)
+        # Hidden, and without the suffix of PATH: the node exporter reads every *.prom.
+        part = os.path.join(folder, f".{name[:100]}.{os.urandom(8).hex()}.part")
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(os.lstat(place).st_mode):
                 raise UnusableError(f"{path} is not a regular file")

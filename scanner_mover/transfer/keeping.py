@@ -16,7 +16,8 @@ _PART_OF_THE_TIME = 0.05
 class Keeper:
     """Puts what a pass finds of the REQUESTED studies into the state of FRAME.
 
-    `findings` begin with what the state holds; `forgotten` are the studies of which it could not be read.
+    `findings` begin with what the state holds; `forgotten` are the studies of which it could not be read. `unusable`
+    says why the file cannot be written, as `begin` found.
     """
 
     def __init__(self, frame: Frame, requested: Collection[str]) -> None:
@@ -26,6 +27,7 @@ class Keeper:
         self._next_save = 0.0
         known, self._broken = history.studies_from_json(frame.state.requests)
         self.findings = Findings(known, silence=history.silence_from_json(frame.state.silence))
+        self.unusable: str | None = None
         self.forgotten = frozenset(self._broken) if frame.state_problem is None else self._requested
 
     def begin(self) -> UnusableError | None:
@@ -36,7 +38,9 @@ class Keeper:
         if not frame.may_write:
             return None
         frame.state.running_since = clock.iso(frame.started)
-        return self._save()
+        problem = self._save()
+        self.unusable = None if problem is None else str(problem)
+        return problem
 
     def now_and_then(self) -> None:
         """Write what was found so far, unless that would cost more than its part of the time."""

@@ -6,19 +6,20 @@ A plain module: until there is work to do, nothing is imported that costs time. 
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from scanner_mover import clock, signals
 from scanner_mover.config import Settings
 from scanner_mover.errors import ConfigurationError, UnusableError, reason
 from scanner_mover.record import TYPE_CHECKING, Record
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on, on_own_disks, staging_left
-from scanner_mover.site.requests import Request, left_alone, scan
+from scanner_mover.site.requests import ActiveScans, Request, left_alone, scan
 from scanner_mover.transfer.frame import Frame
 from scanner_mover.transfer.report import PassReport, StudyReport
 
 if TYPE_CHECKING:
     from scanner_mover.transfer.job import Findings
+    from scanner_mover.transfer.keeping import Keeper
 
 
 class Work(Record):
@@ -47,27 +48,12 @@ def work(frame: Frame, settings: Settings) -> Work:
         frame.log(frame.state_problem)
     enabled = is_switched_on(folders)
     frame.log("move enabled, start getScans" if enabled else "move disabled, start clearScans")
-    done = Work()
+    done: Work | None = Work()
     studies: Sequence[StudyReport] = ()
     if enabled or options.studies:
-        frame.state.own_disks = on_own_disks(folders, frame.state.own_disks)
-        if not options.dry_run:
-            _remove_left(frame.server)
-        requests = _requests(frame, folders)
-        if requests or (not options.dry_run and staging_left(folders)):
-            findings = _handle(frame, settings, folders, requests, enabled)
-            if findings is None:
-                return Work()
-            studies = findings.reports
-            done = Work(
-                untested=frozenset(findings.untested),
-                dropped=frozenset(findings.dropped),
-                requested=frozenset(request.study_instance_uid for request in requests if request.files),
-                sent=findings.moves_sent > 0,
-                missing=findings.missing,
-            )
-        else:
-            frame.state.requests, frame.state.scanner_down, frame.state.silence = {}, False, None
+        done, studies = _work(frame, settings, folders, enabled)
+    if done is None:
+        return Work()
     report = PassReport(
         project=frame.project,
         started=clock.iso(frame.started),
@@ -79,7 +65,41 @@ def work(frame: Frame, settings: Settings) -> Work:
     return done._replace(report=report)
 
 
-def _requests(frame: Frame, folders: DataFolders) -> list[Request]:
+def _work(
+    frame: Frame, settings: Settings, folders: DataFolders, enabled: bool
+) -> tuple[Work | None, Sequence[StudyReport]]:
+    """Do what is requested; None when nothing could be done, or nobody knows what is requested.
+
+    Raises UnusableError and Ended as `work` does.
+    """
+    frame.state.own_disks = on_own_disks(folders, frame.state.own_disks)
+    if not frame.options.dry_run:
+        _remove_left(frame.server)
+    found = _requests(frame, folders)
+    requests = found.requests
+    if not requests and found.unreadable:
+        return None, ()
+    unseen = frozenset(frame.state.requests if found.unreadable else ())
+    if requests or (not frame.options.dry_run and staging_left(folders)):
+        # What is known of a study is kept while nobody can see whether it is requested.
+        keeper = _keeper(frame, unseen.union(request.study_instance_uid for request in requests))
+        findings = _handle(frame, settings, folders, requests, keeper, enabled)
+        if findings is None:
+            return None, ()
+        done = Work(
+            untested=frozenset(findings.untested),
+            dropped=frozenset(findings.dropped),
+            requested=unseen.union(request.study_instance_uid for request in requests if request.files),
+            sent=findings.moves_sent > 0,
+            missing=findings.missing or bool(unseen),
+        )
+        return done, findings.reports
+    if os.path.isdir(folders.active_scans):
+        frame.state.requests, frame.state.scanner_down, frame.state.silence = {}, False, None
+    return Work(), ()
+
+
+def _requests(frame: Frame, folders: DataFolders) -> ActiveScans:
     """The requests of this pass, oldest first, or the studies that were named on the command line."""
     found = scan(folders.active_scans)
     for line in found.unreadable:
@@ -89,26 +109,32 @@ def _requests(frame: Frame, folders: DataFolders) -> list[Request]:
         frame.log(line)
     wanted = frame.options.studies
     if not wanted:
-        return found.requests
+        return found
     requested = [request for request in found.requests if request.study_instance_uid in wanted]
     named = {request.study_instance_uid for request in requested}
-    return requested + [Request(uid) for uid in dict.fromkeys(wanted) if uid not in named]
+    return found._replace(requests=requested + [Request(uid) for uid in dict.fromkeys(wanted) if uid not in named])
 
 
-def _handle(
-    frame: Frame, settings: Settings, folders: DataFolders, requests: Sequence[Request], enabled: bool
-) -> "Findings | None":
-    """Handle REQUESTS; what was found is kept in the state, also when it ends early. None: nothing could be done."""
-    from scanner_mover.transfer import all_requests
-    from scanner_mover.transfer.faults import fault
-    from scanner_mover.transfer.job import Job
+def _keeper(frame: Frame, studies: Collection[str]) -> "Keeper":
+    """What keeps the state of a pass over STUDIES while it goes on. Where it cannot be written nothing is retrieved."""
     from scanner_mover.transfer.keeping import Keeper
 
-    keeper = Keeper(frame, {request.study_instance_uid for request in requests})
+    keeper = Keeper(frame, studies)
     problem = keeper.begin()
     if problem is not None:
         frame.blame(problem)
         frame.log(f"{problem}: nothing is retrieved")
+    return keeper
+
+
+def _handle(
+    frame: Frame, settings: Settings, folders: DataFolders, requests: Sequence[Request], keeper: "Keeper", enabled: bool
+) -> "Findings | None":
+    """Handle REQUESTS; KEEPER keeps what was found, also when it ends early. None: nothing could be done."""
+    from scanner_mover.transfer import all_requests
+    from scanner_mover.transfer.faults import fault
+    from scanner_mover.transfer.job import Job
+
     try:
         with _scratch_folder(frame) as scratch, frame.view.progress() as progress:
             job = Job(
@@ -126,7 +152,7 @@ def _handle(
                 progress=progress,
                 keep_state=keeper.now_and_then,
                 forgotten=keeper.forgotten,
-                unusable=None if problem is None else str(problem),
+                unusable=keeper.unusable,
             )
             all_requests.handle(job, keeper.findings)
     except (ConfigurationError, UnusableError) as error:

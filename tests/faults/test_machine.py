@@ -624,6 +624,29 @@ def test_active_scans_vanishes_for_a_while(lab: Lab) -> None:
     assert_all_finish(lab)
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["nothing else is requested", "another study is requested"])
+def test_a_folder_of_requests_that_cannot_be_read_makes_no_pass_forget(lab: Lab, beside: bool) -> None:
+    """What is known of a study holds while nobody can see whether it is requested: else this one would be finished,
+    for a step of it was in progress, and its MPPS file is gone.
+    """
+    step = lab.site.mpps(lab.study.uid, ended=False, name="MPPS.1.2.0")
+    if beside:
+        lab.scenario.acquire(1, ended=False)
+    lab.scenario.a_pass()
+    inside = Path(lab.request.parent, *["deeper"] * 101)
+    inside.mkdir(parents=True)
+    lab.request.rename(inside / lab.request.name)
+    done = lab.site.move()
+    assert (done.returncode, len(done.stderr.splitlines())) == (4, 1)
+    (inside / lab.request.name).rename(lab.request)
+    shutil.rmtree(lab.request.parent / "deeper")
+    step.unlink()
+    for _ in range(2):
+        lab.scenario.every_pause_is_over()
+        lab.site.move()
+    assert lab.request.exists()
+
+
 def test_the_disk_of_datadir_is_not_mounted(lab: Lab) -> None:
     with gone("data")(lab):
         done = lab.site.move()

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from scanner_mover.commands import check_receiving
-from scanner_mover.commands.finding import Verdict
+from scanner_mover.commands.check_line import Verdict
 from scanner_mover.dcmtk.storescp import Listener
 from scanner_mover.errors import UnusableError
 from scanner_mover.site.lock import Lock

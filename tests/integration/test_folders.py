@@ -146,6 +146,17 @@ def test_a_working_folder_that_was_removed_is_told_in_one_line(tmp_path, argumen
     )
 
 
+@pytest.mark.parametrize("form", ["--prometheus", "--html", "--json"])
+def test_a_file_in_a_working_folder_that_was_removed_is_one_line(tmp_path, form):
+    site = Site(tmp_path)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    line = f"cd {gone} && rmdir {gone} && exec {BIN}/scanner-mover status {form} --output page"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=site.environment, check=False)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == "scanner-mover: page cannot be written: No such file or directory\n"
+
+
 @pytest.mark.parametrize("files", range(5, 20))
 def test_with_few_descriptors_a_pass_ends_in_a_line(tmp_path, files):
     site = Site(tmp_path)

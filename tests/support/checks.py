@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner_mover.commands.finding import Finding
+from scanner_mover.commands.check_line import Finding
 from scanner_mover.config import Settings
 from scanner_mover.site.folders import DataFolders
 from tests.support import receiving

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from scanner_mover.commands import check_receiving
-from scanner_mover.commands.finding import Verdict
+from scanner_mover.commands.check_line import Verdict
 from scanner_mover.dcmtk import storescp
 from tests.support.checks import folders, only, path, settings
 from tests.support.ports import LOOPBACK, free_port

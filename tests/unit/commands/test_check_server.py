@@ -6,7 +6,7 @@ import pytest
 
 from scanner_mover import config
 from scanner_mover.commands import check_server
-from scanner_mover.commands.finding import Verdict
+from scanner_mover.commands.check_line import Verdict
 from scanner_mover.site.folders import DataFolders, ServerFolders
 from tests.support.site import BIN, Site
 
