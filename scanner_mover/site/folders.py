@@ -133,7 +133,7 @@ def on_own_disks(folders: DataFolders, known: Collection[str]) -> list[str]:
         try:
             others = {os.stat(outer).st_dev for outer in (os.sep, os.path.dirname(folder))}
             is_own = os.stat(folder).st_dev not in others
-        except (FileNotFoundError, NotADirectoryError):  # it is made when it is needed
+        except (FileNotFoundError, NotADirectoryError):  # one that never had a disk is made when it is needed
             is_own = False
         except OSError:  # whoever needs the folder says what is wrong with it
             is_own = folder in known

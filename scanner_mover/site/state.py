@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 
+from scanner_mover import signals
 from scanner_mover.errors import LockHeldError, UnusableError, reason
 from scanner_mover.files import read_regular
 from scanner_mover.record import TYPE_CHECKING, Record
@@ -214,12 +215,13 @@ def change_soon(server: ServerFolders, apply: Callable[[State], None]) -> None:
 
 
 def save(state: State, path: str, part: str) -> None:
-    """Write STATE to PATH in one step, by way of the new file PART beside it.
+    """Write STATE to PATH in one step, by way of the new file PART beside it; no signal cuts that short.
 
     Raises UnusableError when it cannot be written.
     """
     try:
-        write_json(state.to_json(), path, part)
+        with signals.deferred():
+            write_json(state.to_json(), path, part)
     except OSError as error:
         raise UnusableError(f"the state file {path} cannot be written: {reason(error)}") from error
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from scanner_mover import config, signals
+from scanner_mover import config
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.config import Settings
 from scanner_mover.dicom import is_uid
@@ -132,10 +132,9 @@ class Frame:
         self.view.log_opened(self.log)
 
     def save_state(self) -> UnusableError | None:
-        """Write the state file, which no signal cuts short; gives what is wrong with it."""
+        """Write the state file; gives what is wrong with it."""
         try:
-            with signals.deferred():
-                state.save(self.state, self.server.state, self.server.new_part())
+            state.save(self.state, self.server.state, self.server.new_part())
         except UnusableError as error:
             return error
         return None

@@ -50,7 +50,8 @@ def note_silence(findings: Findings) -> None:
 
 def note_arrival(findings: Findings, study_instance_uid: str) -> None:
     """Note that images of a study arrived: what was asked for before no longer counts against the scanner (R29)."""
-    findings.silence, boot = None, clock.now().boot
+    boot = clock.now().boot
+    findings.silence = None
     for study, known in findings.memory.items():
         fed = [one.attempt.at.turn(boot) for one in known.series.values() if one.attempt is not None and one.largest]
         until = max(fed, default=(False, 0.0)) if study == study_instance_uid else (True, math.inf)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection
 
-from scanner_mover import clock
+from scanner_mover import clock, signals
 from scanner_mover.errors import UnusableError
 from scanner_mover.transfer import history
 from scanner_mover.transfer.frame import Frame
@@ -16,8 +16,7 @@ _PART_OF_THE_TIME = 0.05
 class Keeper:
     """Puts what a pass finds of the REQUESTED studies into the state of FRAME.
 
-    `findings` begin with what the state holds; `forgotten` are the studies of which it could not be read. `unusable`
-    says why the file cannot be written, as `begin` found.
+    `findings` begin with what the state holds; `forgotten` are the studies of which it could not be read.
     """
 
     def __init__(self, frame: Frame, requested: Collection[str]) -> None:
@@ -27,11 +26,10 @@ class Keeper:
         self._next_save = 0.0
         known, self._broken = history.studies_from_json(frame.state.requests)
         self.findings = Findings(known, silence=history.silence_from_json(frame.state.silence))
-        self.unusable: str | None = None
         self.forgotten = frozenset(self._broken) if frame.state_problem is None else self._requested
 
     def begin(self) -> UnusableError | None:
-        """Note in the state file that a pass with work to do has begun; gives why it cannot be written."""
+        """Note in the state file that a pass with work to do has begun; gives why that failed, which is a fault."""
         frame = self._frame
         for uid in self._broken:
             frame.log(f"the state file {frame.server.state} is broken for {uid}; going on without it")
@@ -39,7 +37,9 @@ class Keeper:
             return None
         frame.state.running_since = clock.iso(frame.started)
         problem = self._save()
-        self.unusable = None if problem is None else str(problem)
+        if problem is not None:
+            frame.blame(problem)
+            frame.log(f"{problem}: nothing is retrieved")
         return problem
 
     def now_and_then(self) -> None:
@@ -57,6 +57,15 @@ class Keeper:
         kept.scanner_down = findings.scanner_down
         kept.silence = None if findings.silence is None else history.to_json(findings.silence)
         kept.count(self._before, findings.counters())
+
+    def end(self) -> None:
+        """Take what was found into the frame and the state, whatever ended the work."""
+        frame, findings = self._frame, self.findings
+        with signals.deferred():
+            # Whatever it is: a pass without a request to work on does not test it.
+            frame.faults += (one._replace(needs_requests=True) for one in findings.faults)
+            frame.closed += findings.closed
+            self.take()
 
     def _save(self) -> UnusableError | None:
         began = time.monotonic()

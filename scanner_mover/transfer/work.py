@@ -19,7 +19,6 @@ from scanner_mover.transfer.report import PassReport, StudyReport
 
 if TYPE_CHECKING:
     from scanner_mover.transfer.job import Findings
-    from scanner_mover.transfer.keeping import Keeper
 
 
 class Work(Record):
@@ -48,55 +47,47 @@ def work(frame: Frame, settings: Settings) -> Work:
         frame.log(frame.state_problem)
     enabled = is_switched_on(folders)
     frame.log("move enabled, start getScans" if enabled else "move disabled, start clearScans")
-    done: Work | None = Work()
-    studies: Sequence[StudyReport] = ()
-    if enabled or options.studies:
-        done, studies = _work(frame, settings, folders, enabled)
-    if done is None:
+    if not enabled and not options.studies:
+        return Work(_report(frame, enabled))
+    frame.state.own_disks = on_own_disks(folders, frame.state.own_disks)
+    if not options.dry_run:
+        _remove_left(frame.server)
+    found = _requests(frame, folders)
+    if not found.requests and found.unreadable:
         return Work()
-    report = PassReport(
+    if found.requests or (not options.dry_run and staging_left(folders)):
+        return _requested(frame, settings, folders, found, enabled)
+    if os.path.isdir(folders.active_scans):
+        frame.state.requests, frame.state.scanner_down, frame.state.silence = {}, False, None
+    return Work(_report(frame, enabled))
+
+
+def _requested(frame: Frame, settings: Settings, folders: DataFolders, found: ActiveScans, enabled: bool) -> Work:
+    """Do what is requested, as far as it was FOUND."""
+    # What is known of a study is kept while nobody can see whether it is requested.
+    unseen = frozenset(frame.state.requests if found.unreadable else ())
+    findings = _handle(frame, settings, folders, found, unseen, enabled)
+    if findings is None:
+        return Work()
+    return Work(
+        report=_report(frame, enabled, findings.reports),
+        untested=frozenset(findings.untested),
+        dropped=frozenset(findings.dropped),
+        requested=unseen.union(request.study_instance_uid for request in found.requests if request.files),
+        sent=findings.moves_sent > 0,
+        missing=findings.missing or bool(unseen),
+    )
+
+
+def _report(frame: Frame, enabled: bool, studies: Sequence[StudyReport] = ()) -> PassReport:
+    return PassReport(
         project=frame.project,
         started=clock.iso(frame.started),
         seconds=frame.seconds,
         enabled=enabled,
-        dry_run=options.dry_run,
+        dry_run=frame.options.dry_run,
         studies=tuple(studies),
     )
-    return done._replace(report=report)
-
-
-def _work(
-    frame: Frame, settings: Settings, folders: DataFolders, enabled: bool
-) -> tuple[Work | None, Sequence[StudyReport]]:
-    """Do what is requested; None when nothing could be done, or nobody knows what is requested.
-
-    Raises UnusableError and Ended as `work` does.
-    """
-    frame.state.own_disks = on_own_disks(folders, frame.state.own_disks)
-    if not frame.options.dry_run:
-        _remove_left(frame.server)
-    found = _requests(frame, folders)
-    requests = found.requests
-    if not requests and found.unreadable:
-        return None, ()
-    unseen = frozenset(frame.state.requests if found.unreadable else ())
-    if requests or (not frame.options.dry_run and staging_left(folders)):
-        # What is known of a study is kept while nobody can see whether it is requested.
-        keeper = _keeper(frame, unseen.union(request.study_instance_uid for request in requests))
-        findings = _handle(frame, settings, folders, requests, keeper, enabled)
-        if findings is None:
-            return None, ()
-        done = Work(
-            untested=frozenset(findings.untested),
-            dropped=frozenset(findings.dropped),
-            requested=unseen.union(request.study_instance_uid for request in requests if request.files),
-            sent=findings.moves_sent > 0,
-            missing=findings.missing or bool(unseen),
-        )
-        return done, findings.reports
-    if os.path.isdir(folders.active_scans):
-        frame.state.requests, frame.state.scanner_down, frame.state.silence = {}, False, None
-    return Work(), ()
 
 
 def _requests(frame: Frame, folders: DataFolders) -> ActiveScans:
@@ -115,33 +106,26 @@ def _requests(frame: Frame, folders: DataFolders) -> ActiveScans:
     return found._replace(requests=requested + [Request(uid) for uid in dict.fromkeys(wanted) if uid not in named])
 
 
-def _keeper(frame: Frame, studies: Collection[str]) -> "Keeper":
-    """What keeps the state of a pass over STUDIES while it goes on. Where it cannot be written nothing is retrieved."""
-    from scanner_mover.transfer.keeping import Keeper
-
-    keeper = Keeper(frame, studies)
-    problem = keeper.begin()
-    if problem is not None:
-        frame.blame(problem)
-        frame.log(f"{problem}: nothing is retrieved")
-    return keeper
-
-
 def _handle(
-    frame: Frame, settings: Settings, folders: DataFolders, requests: Sequence[Request], keeper: "Keeper", enabled: bool
+    frame: Frame, settings: Settings, folders: DataFolders, found: ActiveScans, unseen: Collection[str], enabled: bool
 ) -> "Findings | None":
-    """Handle REQUESTS; KEEPER keeps what was found, also when it ends early. None: nothing could be done."""
+    """Handle the requests that were FOUND. What comes of it, and what is known of the UNSEEN studies, is kept in the
+    state, also when it ends early. None: nothing could be done.
+    """
     from scanner_mover.transfer import all_requests
     from scanner_mover.transfer.faults import fault
     from scanner_mover.transfer.job import Job
+    from scanner_mover.transfer.keeping import Keeper
 
+    keeper = Keeper(frame, {*unseen, *(request.study_instance_uid for request in found.requests)})
+    problem = keeper.begin()
     try:
         with _scratch_folder(frame) as scratch, frame.view.progress() as progress:
             job = Job(
                 settings=settings,
                 folders=folders,
                 server=frame.server,
-                requests=requests,
+                requests=found.requests,
                 scratch_folder=scratch,
                 closes=enabled,
                 by_hand=frame.options.is_by_hand,
@@ -152,18 +136,14 @@ def _handle(
                 progress=progress,
                 keep_state=keeper.now_and_then,
                 forgotten=keeper.forgotten,
-                unusable=keeper.unusable,
+                unusable=None if problem is None else str(problem),
             )
             all_requests.handle(job, keeper.findings)
     except (ConfigurationError, UnusableError) as error:
         keeper.findings.faults.append(fault(error))
         return None
     finally:
-        with signals.deferred():
-            # Whatever it is: a pass without a request to work on does not test it.
-            frame.faults += (one._replace(needs_requests=True) for one in keeper.findings.faults)
-            frame.closed += keeper.findings.closed
-            keeper.take()
+        keeper.end()
     frame.log(_summary(keeper.findings.reports, frame.seconds))
     return keeper.findings
 

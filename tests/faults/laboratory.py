@@ -22,7 +22,7 @@ _PASSES_TO_FINISH = 2
 
 
 @dataclass
-class Failing:
+class FailingStudy:
     """A study that the scanner has a fault with: its script is `script`, for requests about this study alone."""
 
     study: Study
@@ -77,7 +77,7 @@ class Fault:
     """
 
     name: str
-    begin: Callable[[Failing], Any]
+    begin: Callable[[FailingStudy], Any]
     outcome: str | tuple[str, ...]
     cause: str | tuple[str, ...]
     silent: bool = False
@@ -107,7 +107,7 @@ class Laboratory:
         self._scanner = scanner
         self._request = request
         self._numbers = random.Random(seed)
-        self._had_faults: list[tuple[Failing, Entry]] = []
+        self._had_faults: list[tuple[FailingStudy, Entry]] = []
 
     def run(
         self, steps: Iterable[Sequence[Fault]], *, passes: int = 1, place: float = 0.5, sizes: Sequence[int] = ()
@@ -133,7 +133,7 @@ class Laboratory:
             self._scanner.script = Script()
         self._recover(healthy)
 
-    def _begin(self, fault: Fault, healthy: Study, place: float, sizes: Sequence[int]) -> Failing:
+    def _begin(self, fault: Fault, healthy: Study, place: float, sizes: Sequence[int]) -> FailingStudy:
         if fault.alone and self._had_faults:
             last = self._had_faults[-1][0]
             sound = len(last.study.paths) == fault.images and not self._here(last.study)
@@ -142,9 +142,9 @@ class Laboratory:
                 return last
         study = self.scenario.acquire(*(sizes or [fault.images]), make=fault.make)
         self.scenario.request(study, age_seconds=60)
-        return Failing(study, self._scanner, healthy, place, self.scenario.folder / "sent", self._numbers)
+        return FailingStudy(study, self._scanner, healthy, place, self.scenario.folder / "sent", self._numbers)
 
-    def _a_pass(self, failing_ones: Sequence[tuple[Failing, Fault, Entry]]) -> None:
+    def _a_pass(self, failing_ones: Sequence[tuple[FailingStudy, Fault, Entry]]) -> None:
         for failing, fault, _ in failing_ones:
             failing.script = self._scanner.scripts[failing.study.uid] = Script()
             if self.scenario.where(failing.study) == "active-scans":
@@ -178,7 +178,7 @@ class Laboratory:
         for failing, _, _ in failing_ones:
             failing.passes += 1
 
-    def _allowed(self, failing: Failing, fault: Fault) -> set[str]:
+    def _allowed(self, failing: FailingStudy, fault: Fault) -> set[str]:
         """What a pass may make of the study."""
         # Of a study of which some images are here only the others are sent: the fault may not be met.
         finished = {"finished"} if self._here(failing.study) else set()

@@ -15,7 +15,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tests.faults.laboratory import Failing, Fault
+from tests.faults.laboratory import FailingStudy, Fault
 from tests.support.objects import mr_series, uid
 from tests.support.scripted import PENDING, Answer, Break
 
@@ -56,7 +56,7 @@ _REJECTED = {
 }
 
 
-def _reject(failing: Failing, result: int, source: int, reason: int) -> None:
+def _reject(failing: FailingStudy, result: int, source: int, reason: int) -> None:
     failing.scanner.script.reject = (result, source, reason)
 
 
@@ -73,7 +73,7 @@ REJECTIONS = [
 ]
 
 
-def _no_context(failing: Failing) -> None:
+def _no_context(failing: FailingStudy) -> None:
     failing.scanner.script.syntaxes = ["1.2.840.10008.1.2.4.50"]
 
 
@@ -82,7 +82,7 @@ REJECTIONS.append(
 )
 
 
-def _break(failing: Failing, moment: str, how: str, level: str = "SERIES") -> None:
+def _break(failing: FailingStudy, moment: str, how: str, level: str = "SERIES") -> None:
     last = {"answer": len(failing.study.series), "image": failing.images, "inside image": failing.images - 1}.get(
         moment, 0
     )
@@ -108,11 +108,11 @@ BREAKS_OF_FIND = [
 ]
 
 
-def _slow_answers(failing: Failing) -> None:
+def _slow_answers(failing: FailingStudy) -> None:
     failing.script.seconds_between_answers = 0.3
 
 
-def _slow_images(failing: Failing) -> None:
+def _slow_images(failing: FailingStudy) -> None:
     failing.script.seconds_between_images = 0.3
 
 
@@ -169,19 +169,19 @@ _FIND_STATUSES = {
 }
 
 
-def _find_status(failing: Failing, status: int) -> None:
+def _find_status(failing: FailingStudy, status: int) -> None:
     failing.script.find_status["SERIES"] = status
 
 
-def _find_ends_with(failing: Failing, status: int) -> None:
+def _find_ends_with(failing: FailingStudy, status: int) -> None:
     failing.script.find_ends_with["SERIES"] = status
 
 
-def _image_level(failing: Failing, status: int) -> None:
+def _image_level(failing: FailingStudy, status: int) -> None:
     failing.script.find_status["IMAGE"] = status
 
 
-def _no_optional_keys(failing: Failing) -> None:
+def _no_optional_keys(failing: FailingStudy) -> None:
     failing.script.pending_status = 0xFF01
 
 
@@ -217,7 +217,7 @@ _MOVE_STATUSES = {
 }
 
 
-def _move_status(failing: Failing, status: int, images: int | None) -> None:
+def _move_status(failing: FailingStudy, status: int, images: int | None) -> None:
     failing.script.move_status = status
     for series_instance_uid in failing.study.series:
         failing.script.send_only[series_instance_uid] = failing.at(failing.images - 1) if images is None else images
@@ -242,7 +242,7 @@ STATUSES_OF_MOVE = [
 _Change = Callable[[Dataset], object]
 
 
-def _answers(failing: Failing, change: _Change, level: str = "SERIES", *, more: bool = False) -> None:
+def _answers(failing: FailingStudy, change: _Change, level: str = "SERIES", *, more: bool = False) -> None:
     """One of the answers is changed or, with `more`, there is a changed one more."""
 
     def answers(query: Dataset) -> list[Answer]:
@@ -265,7 +265,7 @@ def _unset(data_set: Dataset, keyword: str) -> None:
     del data_set[keyword]
 
 
-def _hostile_answers(failing: Failing, keyword: str, level: str) -> None:
+def _hostile_answers(failing: FailingStudy, keyword: str, level: str) -> None:
     """The one answer comes once with each hostile text instead of its UID."""
 
     def answers(query: Dataset) -> list[Answer]:
@@ -283,15 +283,15 @@ def _other(answer: Dataset, keyword: str) -> None:
     setattr(answer, keyword, uid())
 
 
-def _count(failing: Failing, count: str | None) -> None:
+def _count(failing: FailingStudy, count: str | None) -> None:
     failing.script.claims[failing.series_instance_uid] = count
 
 
-def _claim(failing: Failing, more: int) -> None:
+def _claim(failing: FailingStudy, more: int) -> None:
     failing.script.claims[failing.series_instance_uid] = max(1, failing.images + more)
 
 
-def _changing_count(failing: Failing) -> None:
+def _changing_count(failing: FailingStudy) -> None:
     failing.script.claims[failing.series_instance_uid] = failing.images + 1 + failing.passes
 
 
@@ -360,31 +360,31 @@ ANSWERS = [
 
 # Images
 
-_Images = Callable[[Failing, list[Path]], list[Path]]
+_Images = Callable[[FailingStudy, list[Path]], list[Path]]
 
 
-def _sends(failing: Failing, files: _Images) -> None:
+def _sends(failing: FailingStudy, files: _Images) -> None:
     failing.script.sends = partial(files, failing)
 
 
-def _changed(failing: Failing, paths: list[Path], change: Callable[[Failing, Path], Path]) -> list[Path]:
+def _changed(failing: FailingStudy, paths: list[Path], change: Callable[[FailingStudy, Path], Path]) -> list[Path]:
     """One of the images is changed."""
     number = failing.at(len(paths) - 1)
     return [change(failing, path) if n == number else path for n, path in enumerate(paths)]
 
 
-def _with(failing: Failing, path: Path, change: _Change) -> Path:
+def _with(failing: FailingStudy, path: Path, change: _Change) -> Path:
     return failing.copy(path, change)
 
 
-def _cut(failing: Failing, path: Path, keep: float) -> Path:
+def _cut(failing: FailingStudy, path: Path, keep: float) -> Path:
     """`keep` is how much of its pixel data is left."""
     whole = path.read_bytes()
     lost = round(len(pydicom.dcmread(path).PixelData) * (1 - keep))
     return failing.save(path, whole[: len(whole) - lost])
 
 
-def _garbled(failing: Failing, path: Path) -> Path:
+def _garbled(failing: FailingStudy, path: Path) -> Path:
     """An element's tag, VR and length are other bytes."""
     whole = bytearray(path.read_bytes())
     begin = whole.index(b"\x20\x00\x0d\x00UI")
@@ -392,17 +392,17 @@ def _garbled(failing: Failing, path: Path) -> Path:
     return failing.save(path, bytes(whole))
 
 
-def _twice(failing: Failing, paths: list[Path]) -> list[Path]:
+def _twice(failing: FailingStudy, paths: list[Path]) -> list[Path]:
     number = failing.at(len(paths) - 1)
     return [*paths[:number], paths[number], *paths[number:]]
 
 
-def _fewer(failing: Failing, paths: list[Path]) -> list[Path]:
+def _fewer(failing: FailingStudy, paths: list[Path]) -> list[Path]:
     number = failing.at(len(paths) - 1)
     return paths[:number] + paths[number + 1 :]
 
 
-def _nothing(failing: Failing, paths: list[Path]) -> list[Path]:
+def _nothing(failing: FailingStudy, paths: list[Path]) -> list[Path]:
     return []
 
 
@@ -412,23 +412,23 @@ def _stranger(image: Dataset) -> None:
     image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
 
 
-def _with_a_stranger(failing: Failing, paths: list[Path]) -> list[Path]:
+def _with_a_stranger(failing: FailingStudy, paths: list[Path]) -> list[Path]:
     number = failing.at(len(paths))
     return [*paths[:number], failing.copy(paths[0], _stranger), *paths[number:]]
 
 
-def _one_more(failing: Failing, paths: list[Path]) -> list[Path]:
+def _one_more(failing: FailingStudy, paths: list[Path]) -> list[Path]:
     def another(image: Dataset) -> None:
         image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = UID(f"{failing.series_instance_uid}.99")
 
     return [*paths, failing.copy(paths[0], another)]
 
 
-def _healthy_ones(failing: Failing, paths: list[Path]) -> list[Path]:
+def _healthy_ones(failing: FailingStudy, paths: list[Path]) -> list[Path]:
     return failing.healthy.paths
 
 
-def _hostile_images(failing: Failing, paths: list[Path], keyword: str) -> list[Path]:
+def _hostile_images(failing: FailingStudy, paths: list[Path], keyword: str) -> list[Path]:
     """Each image has another hostile text instead of its UID."""
     values = list(HOSTILE.values())
     return [
@@ -437,13 +437,13 @@ def _hostile_images(failing: Failing, paths: list[Path], keyword: str) -> list[P
     ]
 
 
-def _announces_hostile(failing: Failing) -> None:
+def _announces_hostile(failing: FailingStudy) -> None:
     values = list(HOSTILE.values())
     names = [path.name for path in failing.study.paths]
     failing.script.announces = lambda sop_instance_uid: values[names.index(sop_instance_uid) % len(values)]
 
 
-def _announces_another(failing: Failing) -> None:
+def _announces_another(failing: FailingStudy) -> None:
     victim = failing.study.paths[failing.at(failing.images - 1)].name
     failing.script.announces = lambda sop_instance_uid: "1.2.3" if sop_instance_uid == victim else sop_instance_uid
 
@@ -453,7 +453,7 @@ _REFUSED_OR_SET_ASIDE = ("SubOperations", "set aside")
 
 
 def _changed_image(
-    name: str, change: Callable[[Failing, Path], Path], cause: str | tuple[str, ...], *, quick: bool = True
+    name: str, change: Callable[[FailingStudy, Path], Path], cause: str | tuple[str, ...], *, quick: bool = True
 ) -> Fault:
     return Fault(name, partial(_sends, files=partial(_changed, change=change)), "error", cause, quick=quick)
 
@@ -527,11 +527,11 @@ _SYNTAXES = {
 }
 
 
-def _nothing_else(failing: Failing) -> None:
+def _nothing_else(failing: FailingStudy) -> None:
     pass
 
 
-def _query_syntax(failing: Failing, syntax: str) -> None:
+def _query_syntax(failing: FailingStudy, syntax: str) -> None:
     failing.scanner.script.syntaxes = [syntax]
 
 
@@ -556,7 +556,7 @@ SYNTAXES = [
 # Size
 
 
-def _many_series(failing: Failing, series: int) -> None:
+def _many_series(failing: FailingStudy, series: int) -> None:
     """So many more series, none of which it sends."""
 
     def answers(query: Dataset) -> Iterator[Answer]:

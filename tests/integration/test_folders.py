@@ -132,13 +132,18 @@ def test_what_is_no_file_in_the_place_of_one_is_told_in_one_line_and_holds_no_pa
             assert site.move(seconds=60).returncode == 1
 
 
-@pytest.mark.parametrize("arguments", [["--server-dir", "server"], ["--server-dir", "."]])
-def test_a_working_folder_that_was_removed_is_told_in_one_line(tmp_path, arguments):
-    site = Site(tmp_path)
+def in_a_removed_folder(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """scanner-mover at a site, called where the working folder was removed."""
     gone = tmp_path / "gone"
     gone.mkdir()
-    line = f"cd {gone} && rmdir {gone} && exec {BIN}/scanner-mover move {' '.join(arguments)}"
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=site.environment, check=False)
+    line = f"cd {gone} && rmdir {gone} && exec {BIN}/scanner-mover {' '.join(arguments)}"
+    environment = Site(tmp_path).environment
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("arguments", [["--server-dir", "server"], ["--server-dir", "."]])
+def test_a_working_folder_that_was_removed_is_told_in_one_line(tmp_path, arguments):
+    done = in_a_removed_folder(tmp_path, "move", *arguments)
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == (
         f"scanner-mover: {arguments[1]} is relative to a working folder that was removed: "
@@ -148,11 +153,7 @@ def test_a_working_folder_that_was_removed_is_told_in_one_line(tmp_path, argumen
 
 @pytest.mark.parametrize("form", ["--prometheus", "--html", "--json"])
 def test_a_file_in_a_working_folder_that_was_removed_is_one_line(tmp_path, form):
-    site = Site(tmp_path)
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    line = f"cd {gone} && rmdir {gone} && exec {BIN}/scanner-mover status {form} --output page"
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=site.environment, check=False)
+    done = in_a_removed_folder(tmp_path, "status", form, "--output", "page")
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == "scanner-mover: page cannot be written: No such file or directory\n"
 

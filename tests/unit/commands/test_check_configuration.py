@@ -164,12 +164,8 @@ def test_R3_a_configuration_that_cannot_be_read_is_no_line_here(tmp_path):
 def test_one_port_for_two_projects(write, own_receives, other_receives, other_data_dir, is_wrong):
     pcgc = site(other_data_dir, DICOMPORT=11112, SCANNER_MOVER={"receive": other_receives})
     file = write({**site(DICOMPORT=11112), "SITES": {"PCGC": pcgc}})
-    line = (
-        "the projects ABCD and PCGC have one DICOMPORT, 11112: give each its own, and tell the scanner"
-        if is_wrong
-        else None
-    )
-    assert other_projects(file, receive=own_receives) == ([fix(line)] if line else [])
+    line = fix("the projects ABCD and PCGC have one DICOMPORT, 11112: give each its own, and tell the scanner")
+    assert other_projects(file, receive=own_receives) == ([line] if is_wrong else [])
 
 
 def test_each_project_with_the_port_is_named_and_no_other(write):

@@ -164,9 +164,7 @@ def test_R29_series_that_stay_away_while_others_come_say_nothing_of_the_scanner(
     "fed_at", [ago(300), Moment("an earlier boot", NOW.seconds + 5e6)], ids=["now", "before a boot"]
 )
 def test_R29_what_is_asked_for_after_the_last_image_came_does_count(fed_at):
-    fed = silent(0)
-    assert fed.attempt is not None
-    fed = fed._replace(largest=2, attempt=fed.attempt._replace(at=fed_at))
+    fed = SeriesMemory(attempt=Attempt(fed_at, True, False, 0, "6:"), largest=2)
     findings = findings_of(fed, *(silent(number, fruitless=1) for number in range(3)))
     health.note_arrival(findings, STUDY)
     health.note_silence(findings)
