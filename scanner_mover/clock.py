@@ -1,4 +1,7 @@
-"""The clock that nobody can set: the kernel's monotonic one, which all processes share until the next boot."""
+"""The clock that nobody can set: the kernel's monotonic one, which all processes share until the next boot.
+
+A plain module.
+"""
 
 import time
 

@@ -1,7 +1,7 @@
 """The tags that we read, as dcmdump and its `+P` name them (`gggg,eeee`), and UIDs.
 
 Keywords are those of DICOM PS3.6. A UID is that of PS3.5 section 9.1 without its ban on leading zeros, which scanners
-do send (R10).
+do send (R10). A plain module.
 """
 
 import re

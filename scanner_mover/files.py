@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from scanner_mover.errors import UnusableError
 from scanner_mover.record import TYPE_CHECKING
+from scanner_mover.text import counted
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -124,4 +125,4 @@ def shown(folder: str, paths: Iterable[str]) -> list[tuple[str, int]]:
         else:
             where = shown_folder(folder, below).removeprefix("the folder ")
             counts[where] = counts.get(where, 0) + 1
-    return named + [(f"{n} {'file' if n == 1 else 'files'} in {where}", n) for where, n in counts.items()]
+    return named + [(f"{counted(n, 'file', 'files')} in {where}", n) for where, n in counts.items()]

@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGHUP end a pass in order (R27): they become an exception in the main thread."""
+"""SIGTERM, SIGINT and SIGHUP end a pass in order (R27): they become an exception in the main thread. A plain module."""
 
 import signal
 import sys

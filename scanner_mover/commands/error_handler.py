@@ -1,6 +1,6 @@
 """What every subcommand has around it: signals, and one line for what a user, a file, a network or a scanner caused.
 
-An error of ours is the only one that leaves a traceback: in the log, where there is one.
+An error of ours is the only one that leaves a traceback: in the log, where there is one. A plain module.
 """
 
 import errno

@@ -49,10 +49,10 @@ def cells(request: RequestStatus, now: float) -> tuple[str, ...]:
     texts = (
         report.study_instance_uid,
         age_in_words(request.age_seconds),
-        report.procedure,
+        report.procedure.value,
         f"{sum(one.complete for one in report.series)} of {len(report.series)}",
         images(report),
-        report.outcome,
+        report.outcome.value,
         waits_for(request.waiting, now),
         f"{request.event} ({when(request.event_at)})" if request.event else "-",
     )

@@ -59,7 +59,7 @@ def _requests(overview: Overview) -> Iterable[_Metric]:
         "requests",
         "gauge",
         "Requests in active-scans, by what the last pass made of them.",
-        [({"state": one.value}, outcomes.count(one.value)) for one in Outcome],
+        [({"state": one.value}, outcomes.count(one)) for one in Outcome],
     )
     oldest = min((request.requested_at for request in overview.requests), default=None)
     yield _gauge("oldest_request_timestamp_seconds", "Time of the oldest request.", oldest)

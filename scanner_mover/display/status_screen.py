@@ -83,7 +83,7 @@ def _cells(request: RequestStatus, now: float, on: Console, whole: bool) -> dict
         **{name: Text(text) for name, text in texts.items()},
         "study": Text(texts["study"], style=red or "cyan", overflow="fold"),
         "bar": bar_text(on, sum(one.received for one in series), total, bar_width),
-        "state": Text(texts["state"], style=STYLES.get(texts["state"], "")),
+        "state": Text(texts["state"], style=STYLES[request.report.outcome]),
         "waits for": waits_for,
     }
 

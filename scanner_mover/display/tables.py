@@ -14,7 +14,8 @@ from rich.text import Text
 
 from scanner_mover.display import plain
 from scanner_mover.display.terminal import console, plain_text, show
-from scanner_mover.text import out_of
+from scanner_mover.rules.outcomes import Outcome
+from scanner_mover.text import images_of
 from scanner_mover.transfer.report import PassReport
 
 if TYPE_CHECKING:  # it imports what talks to scanners, and a pass need not wait for that
@@ -23,7 +24,12 @@ if TYPE_CHECKING:  # it imports what talks to scanners, and a pass need not wait
 _GAP = 3
 _BELOW, _FAR_BELOW = (0, 0, 0, 2), (0, 0, 0, 4)
 #: The colour of each outcome of a request.
-STYLES = {"finished": "green", "failed": "red", "waiting": "yellow", "error": "bold red"}
+STYLES = {
+    Outcome.FINISHED: "green",
+    Outcome.FAILED: "red",
+    Outcome.WAITING: "yellow",
+    Outcome.ERROR: "bold red",
+}
 
 _HEADINGS = {
     "StudyInstanceUID": "study UID",
@@ -69,8 +75,8 @@ def show_summary(report: PassReport) -> None:
             plain_text(study.study_instance_uid, "cyan"),
             str(len(study.series)),
             plain.images(study),
-            study.procedure,
-            Text(study.outcome, style=STYLES[study.outcome]),
+            study.procedure.value,
+            Text(study.outcome.value, style=STYLES[study.outcome]),
             *((plain_text(study.error or ""),) if errors else ()),
         )
     show(table)
@@ -160,7 +166,7 @@ def show_audit(studies: Sequence[AuditedStudy]) -> None:
             lines.append(Text(study.closed.study_instance_uid, style="cyan", overflow="fold"))
         for series in study.series:
             if series.missing:
-                counts = Text(f"{out_of(series.received, series.expected)} images here, ")
+                counts = Text(f"{images_of(series.received, series.expected)} here, ")
                 lines.append(Padding(Text(series.series_instance_uid, overflow="fold"), _BELOW))
                 lines.append(Padding(counts.append(f"{series.missing} missing", style="bold red"), _FAR_BELOW))
         if study.lost:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.rules.records import STUCK_ATTEMPTS, SeriesMemory
 from scanner_mover.rules.series import Count
-from scanner_mover.text import out_of
+from scanner_mover.text import counted, images_of
 
 # R31: at most this many missing images are named.
 _MOST_NAMED = 3
@@ -52,10 +52,9 @@ def stuck_text(stuck: Stuck, own_title: str, receive_port: int | None) -> str:
 
     OWN_TITLE is our AE title. RECEIVE_PORT is the port on which we receive, None where another program does.
     """
-    here = out_of(stuck.received, stuck.expected)
     what = (
         f"series {stuck.series_instance_uid} of study {stuck.study_instance_uid} is stuck: "
-        f"{here} images are here and no more arrive"
+        f"{images_of(stuck.received, stuck.expected)} arrived and no more come"
     )
     if stuck.first_missing:
         what += f", missing {', '.join(stuck.first_missing[:_MOST_NAMED])}"
@@ -166,7 +165,7 @@ def _missing(incomplete: Sequence[Count]) -> str:
     """How many images the INCOMPLETE series lack, of how many."""
     expected = sum(one.expected or 0 for one in incomplete)
     missing = sum(max((one.expected or 0) - one.received, one.missing) for one in incomplete)
-    return f"{missing} of {expected} images"
+    return images_of(missing, expected)
 
 
 def failed_reason(waiting: Waiting, missing: Sequence[SeriesMemory]) -> str:
@@ -176,10 +175,6 @@ def failed_reason(waiting: Waiting, missing: Sequence[SeriesMemory]) -> str:
     why = waiting.text if waiting.waits_for is WaitsFor.SCANNER else waiting.why
     received = sum(one.received for one in missing)
     known = [one.expected for one in missing if one.expected is not None]
-    of = f" of {sum(known)}" if len(known) == len(missing) else ""
-    text = f"{received}{of} images of {_series(len(missing))} arrived"
+    images = images_of(received, sum(known) if len(known) == len(missing) else None)
+    text = f"{images} of {counted(len(missing), 'incomplete series', 'incomplete series')} arrived"
     return text if why is None else f"{text}; {why}"
-
-
-def _series(number: int) -> str:
-    return "1 incomplete series" if number == 1 else f"{number} incomplete series"

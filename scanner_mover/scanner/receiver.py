@@ -19,6 +19,7 @@ from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.staging import Sorter, files_in, leave_staging, make_staging
 from scanner_mover.site.verdict import Origin
+from scanner_mover.text import counted
 
 _LOOK_SECONDS = 0.2
 # How often, while images arrive, it is tried whether one can still be written.
@@ -218,9 +219,10 @@ def report(filed: Filed, log: Callable[[str], None]) -> None:
     for aside in filed.set_aside:
         log(f"set aside {aside.path}: {aside.text}")
     for lossy in filed.lossy:
+        images = counted(lossy.images, "image", "images")
         log(
-            f"{lossy.study_instance_uid}/{lossy.series_instance_uid}, {lossy.images} images came in a lossy transfer "
-            f"syntax: {lossy.name} ({lossy.transfer_syntax_uid})"
+            f"{lossy.study_instance_uid}/{lossy.series_instance_uid}, {images} came in a lossy transfer syntax: "
+            f"{lossy.name} ({lossy.transfer_syntax_uid})"
         )
     for text in dict.fromkeys(one.text for one in filed.kept):
         log(text)

@@ -14,13 +14,16 @@ from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.files import open_descriptor, open_regular
 from scanner_mover.record import TYPE_CHECKING, Record
+from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.site.disk import sync_folder
 
 if TYPE_CHECKING:
-    from typing import Any, Literal, TypeGuard
+    from typing import Any
 
 # A study of some thousand series has a line of this length.
 _MOST_LINE = 1 << 20
+# What a study can be closed as.
+_CLOSED = (Outcome.FINISHED, Outcome.FAILED)
 
 
 class SeriesCounts(Record):
@@ -32,14 +35,14 @@ class SeriesCounts(Record):
 
 
 class Entry(Record):
-    """One closed study: TIME in ISO 8601, and for one that failed the reason.
+    """One closed study, FINISHED or FAILED: `time` in ISO 8601, and for one that failed the reason.
 
     `incomplete` says that it was finished although images of it had vanished from the scanner (R36).
     """
 
     study_instance_uid: str
     time: str
-    outcome: Literal["finished", "failed"]
+    outcome: Outcome
     reason: str | None = None
     series: tuple[SeriesCounts, ...] = ()
     incomplete: bool = False
@@ -107,7 +110,7 @@ def _to_json(entry: Entry) -> dict[str, Any]:
     return {
         "study": entry.study_instance_uid,
         "time": entry.time,
-        "outcome": entry.outcome,
+        "outcome": entry.outcome.value,
         "reason": entry.reason,
         "series": [series._asdict() for series in entry.series],
         "incomplete": entry.incomplete,
@@ -117,19 +120,16 @@ def _to_json(entry: Entry) -> dict[str, Any]:
 def _parse(line: bytes) -> Entry | None:
     try:
         value = json.loads(line)
-        uid, time, outcome, why = (value[name] for name in ("study", "time", "outcome", "reason"))
+        uid, time, why = (value[name] for name in ("study", "time", "reason"))
+        outcome = Outcome(value["outcome"])
         series = tuple(SeriesCounts(**one) for one in value["series"])
         incomplete = value["incomplete"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     good = isinstance(uid, str) and is_uid(uid) and isinstance(time, str) and isinstance(incomplete, bool)
-    if not (good and _is_outcome(outcome) and (why is None or isinstance(why, str)) and all(map(_is_count, series))):
+    if not (good and outcome in _CLOSED and (why is None or isinstance(why, str)) and all(map(_is_count, series))):
         return None
     return Entry(uid, time, outcome, why, series, incomplete)
-
-
-def _is_outcome(value: Any) -> TypeGuard[Literal["finished", "failed"]]:
-    return value in ("finished", "failed")
 
 
 def _is_count(series: SeriesCounts) -> bool:

@@ -28,6 +28,7 @@ from scanner_mover.site.disk import make_folder
 from scanner_mover.site.images import images_in
 from scanner_mover.site.mpps import Step
 from scanner_mover.site.requests import Request
+from scanner_mover.text import counted
 from scanner_mover.transfer import health
 from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.closed import Mover
@@ -228,7 +229,7 @@ class _Requests:
         )
         if outcome in (Outcome.FINISHED, Outcome.FAILED) and self.job.closes:
             self.findings.memory.pop(study.uid, None)
-        return StudyReport(study.uid, outcome.value, series, study.procedure.value, study.error)
+        return StudyReport(study.uid, outcome, series, study.procedure, study.error)
 
 
 def _event(error: str | None, series: int, retrieved: int, arrived: int) -> str | None:
@@ -237,7 +238,7 @@ def _event(error: str | None, series: int, retrieved: int, arrived: int) -> str 
         return error
     if not series:
         return "the scanner has no series of it"
-    images = "1 image" if arrived == 1 else f"{max(0, arrived)} images"
+    images = counted(max(0, arrived), "image", "images")
     if retrieved:
         return f"{retrieved} series retrieved, {images} arrived"
     return f"{images} arrived" if arrived > 0 else None

@@ -19,6 +19,7 @@ from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.modalities import is_wanted
+from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.rules.records import ReportedSeries
 from scanner_mover.scanner.inventory import ImageAnswer, Inventory, SeriesAnswer
 from scanner_mover.scanner.query_files import QueryFiles
@@ -100,7 +101,7 @@ def closed_studies(folders: DataFolders, entries: Mapping[str, Entry], since: fl
                     is_closed = is_uid(one.name) and one.is_file(follow_symlinks=False)
                     if is_closed and one.stat(follow_symlinks=False).st_ctime >= since:
                         entry = entries.get(one.name) if folder == folders.finished_scans else None
-                        is_finished = entry is not None and entry.outcome == "finished"
+                        is_finished = entry is not None and entry.outcome is Outcome.FINISHED
                         found.append(ClosedStudy(one.name, one.path, entry if is_finished else None))
     return sorted(found, key=lambda one: (uid_order(one.study_instance_uid), one.path))
 

@@ -10,6 +10,7 @@ from scanner_mover.errors import UnusableError
 from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.site import ledger, requests
 from scanner_mover.site.disk import sync_file_system, sync_folder
+from scanner_mover.text import images_of
 from scanner_mover.transfer.faults import FIND, MOVE
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.report import ClosedRequest
@@ -62,7 +63,7 @@ class Mover:
             ledger.Entry(
                 study_instance_uid=study.uid,
                 time=clock.iso(time.time()),
-                outcome="finished" if finished else "failed",
+                outcome=Outcome.FINISHED if finished else Outcome.FAILED,
                 reason=reason,
                 series=tuple(
                     ledger.SeriesCounts(one.series_instance_uid, one.expected, one.received) for one in series
@@ -99,5 +100,5 @@ def _what_it_lacks(study: Study) -> str | None:
     lacking = [one for one in study.wanted if one.count.vanished]
     if not lacking:
         return None
-    parts = (f"{one.uid} ({one.count.received} of {one.count.expected} images)" for one in lacking)
+    parts = (f"{one.uid} ({images_of(one.count.received, one.count.expected)})" for one in lacking)
     return f"the scanner no longer has all of series {', '.join(parts)}"

@@ -1,6 +1,6 @@
 """What is wrong in a pass, kept as it is until the line is printed; `reported` compares it with what was reported.
 
-A plain module: a pass with nothing to do can have a fault too, such as a log that cannot be written.
+Imported only by a pass that has a fault, or reported one.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The programs of a site that hear of what happened: `on_finished`, `on_failed`, `on_fault` (README, "Options").
 
 The first half is pure: which program gets which event, and its JSON. The second half runs the programs, and imports
-what is slow only then. A plain module.
+what is slow only then.
 """
 
 import contextlib

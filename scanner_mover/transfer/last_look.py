@@ -10,6 +10,7 @@ from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.records import Listing
 from scanner_mover.scanner.inventory import Everything, Inventory, StudyAnswer
 from scanner_mover.site.mpps import Step
+from scanner_mover.text import counted
 from scanner_mover.transfer import waiting
 from scanner_mover.transfer.faults import LISTS, cut_short, fault
 from scanner_mover.transfer.job import Findings, Job
@@ -91,9 +92,10 @@ class LastLook:
             assert failure is not None
             note_failure(self.job, self.findings, study, failure, f"{name}, the list of its images was cut short")
         elif listing.missing:
-            log(f"{name}, {listing.missing} images that the scanner lists are not here")
+            one, several = "image that the scanner lists is not here", "images that the scanner lists are not here"
+            log(f"{name}, {counted(listing.missing, one, several)}")
         if listing.succeeded and listing.answers != listing.listed:
-            log(f"{name}, the scanner lists {listing.listed} images in {listing.answers} answers")
+            log(f"{name}, the scanner lists {counted(listing.listed, 'image', 'images')} in {listing.answers} answers")
 
     def _look_for_a_cut(self, study: Study, reported: StudyAnswer) -> None:
         """If the STUDY level reports more than all series together, that is a fault (R35)."""

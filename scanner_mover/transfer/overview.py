@@ -1,4 +1,7 @@
-"""Where everything stands, from the folders, the state file and the ledger: no scanner is asked, no lock is taken."""
+"""Where everything stands, from the folders, the state file and the ledger: no scanner is asked, no lock is taken.
+
+A plain module, but for `datetime`.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,8 @@ if TYPE_CHECKING:
 _FAILED_SHOWN_SECONDS = 7 * 86400.0
 # A state file may hold anything: only words of the contract are accepted.
 _WORDS = {one.value: one for one in WaitsFor}
-_OUTCOMES = {one.value for one in Outcome}
-_PROCEDURES = {one.value for one in Procedure}
+_OUTCOMES = {one.value: one for one in Outcome}
+_PROCEDURES = {one.value: one for one in Procedure}
 
 
 class Closed(Record):
@@ -68,7 +71,7 @@ class RequestStatus(Record):
     @property
     def needs_attention(self) -> bool:
         """Whether somebody must look at it."""
-        return bool(self.waiting.stuck) or self.report.outcome in (Outcome.ERROR.value, Outcome.FAILED.value)
+        return bool(self.waiting.stuck) or self.report.outcome in (Outcome.ERROR, Outcome.FAILED)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of one request."""
@@ -205,7 +208,7 @@ def _request(request: Request, known: State, settings: Settings, now: float) -> 
     uid, age = request.study_instance_uid, max(0.0, now - request.modified)
     history = _history(known.requests.get(uid))
     if history is None:
-        report = StudyReport(uid, Outcome.WAITING.value, (), Procedure.UNKNOWN.value, None)
+        report = StudyReport(uid, Outcome.WAITING, (), Procedure.UNKNOWN, None)
         return RequestStatus(report, now - age, age, Waiting(WaitsFor.NOTHING, "not looked at yet"), "", "")
     report = _report(uid, history, settings)
     return RequestStatus(report, now - age, age, _waiting(history), history.event, history.event_at)
@@ -240,8 +243,8 @@ def _report(study_instance_uid: str, history: StudyMemory, settings: Settings) -
         for uid, one in sorted(history.series.items(), key=lambda item: uid_order(item[0]))
         if is_wanted(one.modality, settings.modalities)
     )
-    outcome = history.outcome if history.outcome in _OUTCOMES else Outcome.WAITING.value
-    procedure = history.procedure if history.procedure in _PROCEDURES else Procedure.UNKNOWN.value
+    outcome = _OUTCOMES.get(history.outcome, Outcome.WAITING)
+    procedure = _PROCEDURES.get(history.procedure, Procedure.UNKNOWN)
     return StudyReport(study_instance_uid, outcome, series, procedure, history.error)
 
 
@@ -282,7 +285,7 @@ def _failed_requests(at: Mapping[str, float], entries: Mapping[str, Entry], now:
     failed = []
     for uid, moved_at in at.items():
         entry = entries.get(uid)
-        known = entry if entry is not None and entry.outcome == "failed" else None
+        known = entry if entry is not None and entry.outcome is Outcome.FAILED else None
         failed_at = (_epoch(known.time) if known else None) or moved_at
         if is_uid(uid) and failed_at >= now - _FAILED_SHOWN_SECONDS:
             failed.append(FailedRequest(uid, failed_at, known.reason if known else None))

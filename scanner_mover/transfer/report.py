@@ -10,6 +10,8 @@ from scanner_mover.record import TYPE_CHECKING, Record
 if TYPE_CHECKING:
     from typing import Any
 
+    from scanner_mover.rules.outcomes import Outcome, Procedure
+
 
 class SeriesReport(Record):
     """One series after a pass; `expected` is None when the scanner gives no number."""
@@ -47,21 +49,21 @@ class ClosedRequest(Record):
 
 
 class StudyReport(Record):
-    """One study after a pass: `outcome` and `procedure` are the words of the contract."""
+    """One study after a pass."""
 
     study_instance_uid: str
-    outcome: str
+    outcome: Outcome
     series: tuple[SeriesReport, ...]
-    procedure: str
+    procedure: Procedure
     error: str | None
 
     def to_json(self) -> dict[str, Any]:
         """As in the JSON of a pass."""
         return {
             "study": self.study_instance_uid,
-            "outcome": self.outcome,
+            "outcome": self.outcome.value,
             "series": [series.to_json() for series in self.series],
-            "procedure": self.procedure,
+            "procedure": self.procedure.value,
             "error": self.error,
         }
 

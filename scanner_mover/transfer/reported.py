@@ -2,7 +2,7 @@
 
 What is reported is compared by what it is, not by its text: a text may hold numbers or another program's words, which
 change from pass to pass while the fault is the same. One that comes and goes is reported three times; then it holds
-until it has stayed away for an hour. A plain module, as `faults` is.
+until it has stayed away for an hour. Imported when `faults` is.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

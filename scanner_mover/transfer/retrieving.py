@@ -8,6 +8,7 @@ from scanner_mover.rules import retrieving as rules
 from scanner_mover.rules import turns
 from scanner_mover.rules.retrieving import How, NotNow
 from scanner_mover.site.images import images_in
+from scanner_mover.text import counted
 from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.messages import report_stuck, say_count
@@ -111,7 +112,7 @@ class Retrieving:
                 here = len(series.here.names)
                 left = rules.due_in(memory, here, clock.now(), self.job.pauses)
                 fruitless = memory.fruitless + rules.is_fruitless(memory, here)
-                attempts = "1 attempt" if fruitless == 1 else f"{fruitless} attempts"
+                attempts = counted(fruitless, "attempt", "attempts")
                 self.job.log(f"{name}, {attempts} brought nothing: the next one in {left:.0f} s")
             case NotNow.SCANNER_FAILING:
                 self.job.log(f"{name}, not asked for now: the scanner sends nothing at all")

@@ -14,6 +14,7 @@ from scanner_mover.errors import ConfigurationError, UnusableError, reason
 from scanner_mover.record import TYPE_CHECKING, Record
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on, on_own_disks, staging_left
 from scanner_mover.site.requests import ActiveScans, Request, left_alone, scan
+from scanner_mover.text import counted
 from scanner_mover.transfer.frame import Frame
 from scanner_mover.transfer.report import PassReport, StudyReport
 
@@ -198,8 +199,10 @@ def _remove(path: str) -> None:
 
 def _summary(reports: Sequence[StudyReport], seconds: float) -> str:
     """The log's last line about a pass."""
+    from scanner_mover.rules.outcomes import Outcome  # a pass with nothing to do needs none
+
     outcomes = [report.outcome for report in reports]
-    counts = ", ".join(f"{outcomes.count(one)} {one}" for one in ("finished", "failed", "waiting", "error"))
+    counts = ", ".join(f"{outcomes.count(one)} {one.value}" for one in Outcome)
     retrieved = sum(series.pulled for report in reports for series in report.series)
-    requests = "1 request" if len(reports) == 1 else f"{len(reports)} requests"
+    requests = counted(len(reports), "request", "requests")
     return f"pass over {requests}: {counts}; {retrieved} series retrieved ({seconds:.1f} s)"

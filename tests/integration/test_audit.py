@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.site import ledger
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.ledger import Entry, SeriesCounts
@@ -294,7 +295,7 @@ def finished(tmp_path) -> Iterator[Finished]:
         site = Site(tmp_path / "site", scanner_port=scanner.port)
         series = tuple(SeriesCounts(f"{study}.{number}", 3, 3) for number in (1, 2))
         site.server.joinpath(".pids").mkdir(parents=True)
-        write_ledger(site, Entry(study, "2026-01-31T10:15:00+01:00", "finished", None, series))
+        write_ledger(site, Entry(study, "2026-01-31T10:15:00+01:00", Outcome.FINISHED, None, series))
         (site.data / "finished-scans").mkdir()
         site.request(study).rename(site.data / "finished-scans" / study)
         yield Finished(site, scanner, study, paths)
@@ -338,7 +339,7 @@ def test_R39_images_that_came_late_are_found_whether_the_others_are_here_or_not(
 
 def test_R39_a_study_that_failed_is_compared_with_what_is_here(finished):
     series = (SeriesCounts(finished.series(1), 3, 3),)
-    write_ledger(finished.site, Entry(finished.study, "2026-01-31T11:15:00+01:00", "failed", "too old", series))
+    write_ledger(finished.site, Entry(finished.study, "2026-01-31T11:15:00+01:00", Outcome.FAILED, "too old", series))
     (finished.site.data / "failed-scans").mkdir()
     (finished.site.data / "finished-scans" / finished.study).rename(
         finished.site.data / "failed-scans" / finished.study

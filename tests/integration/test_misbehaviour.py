@@ -48,7 +48,7 @@ class TestCounts:
         scenario.have(study.paths[:2])
         scenario.a_pass()
         assert scenario.where(study) == "finished-scans"
-        assert scenario.said("1 images that the scanner lists are not here")
+        assert scenario.said("1 image that the scanner lists is not here")
         assert len(scanner.moves) == 1
 
     def test_R22b_a_scanner_that_refuses_the_image_level_is_believed(
@@ -130,7 +130,7 @@ class TestCounts:
             scenario.a_pass(exit_status=exit_status)
         # All that it lists is here: nothing is asked for (R30), and somebody hears of it (R31).
         assert len(scanner.moves) == 1
-        assert scenario.said("is stuck: 3 of 5 images are here")
+        assert scenario.said("is stuck: 3 of 5 images arrived")
 
     @pytest.mark.parametrize("count", [None, "", "-3", "0", "many", "2.5", "99999999999"])
     def test_R13_what_is_no_number_is_counted_at_image_level(

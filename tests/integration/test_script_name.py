@@ -5,6 +5,7 @@ import pty
 import re
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -38,6 +39,11 @@ def imported(site: Site, *arguments: str) -> set[str]:
     return set(re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", done.stderr, re.MULTILINE))
 
 
+def docstring(module: str) -> str:
+    """What MODULE says of itself, in one line and in small letters."""
+    return " ".join((import_module(module).__doc__ or "").split()).lower()
+
+
 @pytest.mark.parametrize("state", ["nothing to do", "switched off", "a name that is no UID", "no folder"])
 def test_a_pass_with_nothing_to_do_imports_nothing_that_costs(site, state):
     if state == "switched off":
@@ -61,6 +67,9 @@ def test_a_pass_with_nothing_to_do_imports_few_modules_of_ours(site):
     assert len(ours) <= 35, sorted(ours)
     needless = {name for name in ours if re.search(r"\.(rules|dcmtk|templates|hooks|notify|history|advice)\b", name)}
     assert needless == set()
+    folders = {name.rpartition(".")[0] for name in ours}
+    unsaid = [name for name in sorted(ours - folders) if "plain module" not in docstring(name)]
+    assert unsaid == [], "the docstring of each says that it is one"
 
 
 @pytest.mark.parametrize("looked_at", [False, True], ids=["no pass has looked at it", "a pass has looked at it"])

@@ -2,7 +2,7 @@
 
 import time
 
-from scanner_mover.rules.outcomes import WaitsFor
+from scanner_mover.rules.outcomes import Outcome, Procedure, WaitsFor
 from scanner_mover.site.state import State
 from scanner_mover.transfer.overview import Closed, FailedRequest, Overview, RequestStatus, Waiting
 from scanner_mover.transfer.report import SeriesReport, StudyReport
@@ -13,25 +13,27 @@ HOSTILE = "<script>alert(1)</script> [red]x[/] [/y] &amp; \x1b[2J\x1b]0;owned\x0
 NOW = time.time()
 
 
-def request(study: str, outcome: str, received: int, expected: int | None, waiting: Waiting) -> RequestStatus:
+def request(study: str, outcome: Outcome, received: int, expected: int | None, waiting: Waiting) -> RequestStatus:
     """A request of one series, two hours old."""
     series = SeriesReport(f"{study}.1", expected, received, received == expected, True, None)
-    report = StudyReport(study, outcome, (series,), "in progress", None)
+    report = StudyReport(study, outcome, (series,), Procedure.IN_PROGRESS, None)
     return RequestStatus(report, NOW - 7500, 7500, waiting, "1 series retrieved", "2026-01-31T10:15:00+01:00")
 
 
 STUCK = request(
     UID,
-    "waiting",
+    Outcome.WAITING,
     4,
     6,
     Waiting(
         WaitsFor.IMAGES, "2 of 6 images missing, C-MOVE says Success but nothing arrives", NOW + 600, (f"{UID}.1",)
     ),
 )
-ERROR = request(f"{UID}1", "error", 0, None, Waiting(WaitsFor.SCANNER, "the folder cannot be written"))
-QUIET = request(f"{UID}2", "waiting", 2000, 2000, Waiting(WaitsFor.QUIET, "closes if nothing changes", NOW + 42.5))
-RUNNING = request(LONGEST, "waiting", 100, 176, Waiting(WaitsFor.PROCEDURE, "step MPPS.1.2.3 still in progress"))
+ERROR = request(f"{UID}1", Outcome.ERROR, 0, None, Waiting(WaitsFor.SCANNER, "the folder cannot be written"))
+QUIET = request(
+    f"{UID}2", Outcome.WAITING, 2000, 2000, Waiting(WaitsFor.QUIET, "closes if nothing changes", NOW + 42.5)
+)
+RUNNING = request(LONGEST, Outcome.WAITING, 100, 176, Waiting(WaitsFor.PROCEDURE, "step MPPS.1.2.3 still in progress"))
 
 
 def overview(*requests: RequestStatus, fault: str | None = None, **changes: object) -> Overview:
@@ -60,7 +62,7 @@ def overview(*requests: RequestStatus, fault: str | None = None, **changes: obje
 FAILED = FailedRequest(f"{UID}9", NOW - 60, "older than 24 h; 3 of 176 images never came")
 EVERYTHING = overview(STUCK, ERROR, QUIET, RUNNING, fault="the scanner says Success", failed_requests=(FAILED,))
 EVERYTHING_HOSTILE = overview(
-    request(HOSTILE, "waiting", 1, 2, Waiting(WaitsFor.IMAGES, HOSTILE, None, (HOSTILE,))),
+    request(HOSTILE, Outcome.WAITING, 1, 2, Waiting(WaitsFor.IMAGES, HOSTILE, None, (HOSTILE,))),
     fault=HOSTILE,
     project=HOSTILE,
     failed_requests=(FailedRequest(HOSTILE, NOW, HOSTILE),),

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scanner_mover import __version__
 from scanner_mover.display.prometheus import metrics
+from scanner_mover.rules.outcomes import Outcome, Procedure
 from scanner_mover.site.state import State
 from scanner_mover.transfer.overview import Closed, FailedRequest, Overview, RequestStatus, Waiting
 from scanner_mover.transfer.report import StudyReport
@@ -40,8 +41,8 @@ def overview(**changes: object) -> Overview:
     return whole._replace(**changes)
 
 
-def request(outcome: str, age_seconds: float, stuck: tuple[str, ...] = ()) -> RequestStatus:
-    report = StudyReport("1.2.3", outcome, (), "unknown", None)
+def request(outcome: Outcome, age_seconds: float, stuck: tuple[str, ...] = ()) -> RequestStatus:
+    report = StudyReport("1.2.3", outcome, (), Procedure.UNKNOWN, None)
     return RequestStatus(report, NOW - age_seconds, age_seconds, Waiting(stuck=stuck), "", "")
 
 
@@ -84,9 +85,9 @@ def test_what_one_would_alert_on_is_there():
             state=state,
             last_pass_at=NOW - 61.5,
             requests=(
-                request("waiting", 10, ("1.2", "1.3")),
-                request("error", 7200.5, ("1.4",)),
-                request("waiting", 30),
+                request(Outcome.WAITING, 10, ("1.2", "1.3")),
+                request(Outcome.ERROR, 7200.5, ("1.4",)),
+                request(Outcome.WAITING, 30),
             ),
             failed_requests=(FailedRequest("1.2.3", NOW, None), FailedRequest("1.2.4", NOW, "2 of 6 images missing")),
         )
@@ -129,7 +130,7 @@ def test_what_is_not_known_is_left_out_and_nothing_is_zero_instead():
 
 
 def test_no_study_is_named():
-    text = metrics(overview(requests=(request("waiting", 1),)))
+    text = metrics(overview(requests=(request(Outcome.WAITING, 1),)))
     assert "1.2.3" not in text
 
 
@@ -141,7 +142,7 @@ def test_any_name_of_a_project_survives(project):
 
 @given(
     st.text(min_size=1),
-    st.lists(st.tuples(st.sampled_from(OUTCOMES), st.floats(0, 1e12))),
+    st.lists(st.tuples(st.sampled_from(Outcome), st.floats(0, 1e12))),
     NUMBERS,
     st.none() | st.booleans(),
     st.integers(0, 2**63),
@@ -173,6 +174,6 @@ def test_promtool_has_nothing_to_say_of_them():
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool (Debian package prometheus) is not installed")
-    text = metrics(overview(last_pass_at=NOW - 5, requests=(request("error", 10, ("1.2",)),)))
+    text = metrics(overview(last_pass_at=NOW - 5, requests=(request(Outcome.ERROR, 10, ("1.2",)),)))
     done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from scanner_mover.display import tables, terminal
+from scanner_mover.rules.outcomes import Outcome, Procedure
 from scanner_mover.scanner.search import SERIES_KEYWORDS, STUDY_KEYWORDS
 from scanner_mover.transfer.audit import AuditedSeries, AuditedStudy, ClosedStudy
 from scanner_mover.transfer.report import PassReport, SeriesReport, StudyReport
@@ -79,15 +80,15 @@ def test_an_audit_shows_what_is_missing_and_what_is_lost(width, capsys):
     assert capsys.readouterr().out == ""
 
 
-def report(outcome: str, error: str | None = None) -> PassReport:
-    study = StudyReport(UID, outcome, (SeriesReport("1.2", 6, 4, False, True, None),), "ended", error)
+def report(outcome: Outcome, error: str | None = None) -> PassReport:
+    study = StudyReport(UID, outcome, (SeriesReport("1.2", 6, 4, False, True, None),), Procedure.ENDED, error)
     return PassReport("ABCD", "2026-01-31T10:15:00+01:00", 1.0, True, False, (study,))
 
 
 def test_the_summary_of_a_pass_has_a_column_for_errors_only_if_there_is_one(width, capsys):
-    tables.show_summary(report("waiting"))
+    tables.show_summary(report(Outcome.WAITING))
     assert "error" not in "".join(printed(capsys, width))
-    tables.show_summary(report("error", "the disk is full"))
+    tables.show_summary(report(Outcome.ERROR, "the disk is full"))
     text = " ".join(printed(capsys, width))
     assert "error" in text
     assert "4 of 6" in text
@@ -95,7 +96,7 @@ def test_the_summary_of_a_pass_has_a_column_for_errors_only_if_there_is_one(widt
 
 def test_nothing_of_a_scanner_is_markup_or_obeyed(width, capsys):
     tables.show_rows(STUDY_KEYWORDS, [[*STUDY[:4], HOSTILE, *STUDY[5:]]])
-    tables.show_summary(report("error", HOSTILE))
+    tables.show_summary(report(Outcome.ERROR, HOSTILE))
     tables.show_message(HOSTILE)
     text = capsys.readouterr().out
     assert "\x1b" not in text

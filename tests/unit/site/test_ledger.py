@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_mover.errors import UnusableError
+from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.site.folders import ServerFolders
 from scanner_mover.site.ledger import Entry, SeriesCounts, append, read
 from tests.support import objects
@@ -19,14 +20,15 @@ from tests.support import objects
 STUDY = "1.2.826.0.1.3680043.10.1561.39"
 OTHER = STUDY + "1"
 TIME = "2026-01-31T10:00:00+01:00"
-FINISHED = Entry(STUDY, TIME, "finished", None, (SeriesCounts("1.2.3", 5, 5), SeriesCounts("1.2.4", None, 7)))
-FAILED = Entry(OTHER, TIME, "failed", "2 of 6 images missing", (SeriesCounts("1.2.5", 6, 4),), True)
+FINISHED = Entry(STUDY, TIME, Outcome.FINISHED, None, (SeriesCounts("1.2.3", 5, 5), SeriesCounts("1.2.4", None, 7)))
+FAILED = Entry(OTHER, TIME, Outcome.FAILED, "2 of 6 images missing", (SeriesCounts("1.2.5", 6, 4),), True)
 
 APPEND_MANY = """
 import sys
+from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.site.ledger import Entry, append
 for number in range(100):
-    append(sys.argv[1], Entry(f"1.{sys.argv[2]}.{number}", "x" * 500, "finished"))
+    append(sys.argv[1], Entry(f"1.{sys.argv[2]}.{number}", "x" * 500, Outcome.FINISHED))
 """
 
 
@@ -63,7 +65,7 @@ def test_R39_its_lines_are_json_without_a_patient(path):
 
 
 def test_R39_of_a_study_that_was_closed_twice_the_last_line_counts(path):
-    append(str(path), Entry(STUDY, TIME, "failed", "no answer"))
+    append(str(path), Entry(STUDY, TIME, Outcome.FAILED, "no answer"))
     append(str(path), FINISHED)
     assert read(str(path)) == {STUDY: FINISHED}
     assert len(path.read_text().splitlines()) == 2
@@ -158,7 +160,7 @@ def test_R39_whatever_stands_in_a_line_it_is_an_entry_or_none(tmp_path_factory, 
         line["series"][0][inner] = value
     path.write_text(json.dumps(line))
     for uid, entry in read(str(path)).items():
-        assert uid == entry.study_instance_uid and entry.outcome in ("finished", "failed")
+        assert uid == entry.study_instance_uid and entry.outcome in (Outcome.FINISHED, Outcome.FAILED)
         assert all(isinstance(series, SeriesCounts) and series.received >= 0 for series in entry.series)
 
 

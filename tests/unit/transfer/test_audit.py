@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.ledger import Entry
 from scanner_mover.transfer import audit
@@ -28,7 +29,7 @@ def put(folder: str, uid: str, content: str = "") -> str:
     return path
 
 
-def entry(uid: str, outcome: str = "finished") -> Entry:
+def entry(uid: str, outcome: Outcome = Outcome.FINISHED) -> Entry:
     return Entry(uid, "2026-01-31T10:15:00+01:00", outcome)
 
 
@@ -41,7 +42,7 @@ def test_R39_requests_in_both_folders_are_looked_at_and_nothing_else(folders):
 
 
 def test_R39_the_ledger_counts_only_for_a_study_that_lies_where_it_says(folders):
-    entries = {UIDS[0]: entry(UIDS[0]), UIDS[1]: entry(UIDS[1]), UIDS[2]: entry(UIDS[2], "failed")}
+    entries = {UIDS[0]: entry(UIDS[0]), UIDS[1]: entry(UIDS[1]), UIDS[2]: entry(UIDS[2], Outcome.FAILED)}
     put(folders.finished_scans, UIDS[0])
     put(folders.failed_scans, UIDS[1])
     put(folders.finished_scans, UIDS[2])

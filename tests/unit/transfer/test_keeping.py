@@ -10,6 +10,7 @@ from scanner_mover import signals
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.errors import Ended
 from scanner_mover.moment import Moment
+from scanner_mover.rules.outcomes import Outcome, Procedure
 from scanner_mover.rules.records import Silence, StudyMemory
 from scanner_mover.site import disk
 from scanner_mover.site.folders import ServerFolders
@@ -115,7 +116,7 @@ def test_what_is_counted_is_counted_once_however_often_it_is_taken(frame):
     findings = keeper.findings
     findings.moves_sent, findings.images_received, findings.fruitless_moves = 2, 7, 1
     series = (SeriesReport("1", 2, 1, False, True, "no"), SeriesReport("2", 2, 1, False, False, "no"))
-    findings.reports.append(StudyReport(STUDY, "waiting", series, "ended", None))
+    findings.reports.append(StudyReport(STUDY, Outcome.WAITING, series, Procedure.ENDED, None))
     findings.closed.append(ClosedRequest(STUDY, False, "late", (), "raw"))
     findings.closed.append(ClosedRequest(OTHER, True, None, (), "raw"))
     for _ in range(3):

@@ -17,6 +17,7 @@ from scanner_mover import clock, config
 from scanner_mover.display.html import page
 from scanner_mover.display.plain import table
 from scanner_mover.display.prometheus import metrics
+from scanner_mover.rules.outcomes import Outcome
 from scanner_mover.rules.records import SeriesMemory, StudyMemory
 from scanner_mover.site import ledger
 from scanner_mover.site.folders import ServerFolders
@@ -311,13 +312,14 @@ def at(days_ago: float) -> str:
 
 def test_R38_what_failed_in_the_last_7_days_is_listed_with_its_reason_the_last_one_first(site):
     path = str(site.state_file).replace(".state.json", ".ledger.jsonl")
-    for number, (days_ago, outcome) in enumerate([(6.9, "failed"), (7.1, "failed"), (1, "failed"), (1, "finished")]):
+    failed, finished = Outcome.FAILED, Outcome.FINISHED
+    for number, (days_ago, outcome) in enumerate([(6.9, failed), (7.1, failed), (1, failed), (1, finished)]):
         ledger.append(path, Entry(f"{STUDY}.{number}", at(days_ago), outcome, f"reason {number}"))
-        closed(site, f"{STUDY}.{number}", "failed-scans" if outcome == "failed" else "finished-scans")
+        closed(site, f"{STUDY}.{number}", "failed-scans" if outcome is Outcome.FAILED else "finished-scans")
     # The script closed it, or a person: nobody knows why.
     closed(site, f"{STUDY}.9")
     # The line was written, the request did not move.
-    ledger.append(path, Entry(f"{STUDY}.8", at(1), "failed", "not moved"))
+    ledger.append(path, Entry(f"{STUDY}.8", at(1), Outcome.FAILED, "not moved"))
     overview = all_forms(site)
     assert [(one.study_instance_uid, one.reason) for one in overview.failed_requests] == [
         (f"{STUDY}.9", None),
