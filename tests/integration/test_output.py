@@ -39,8 +39,10 @@ def run(
     program: str = "scanner-mover",
     stderr: object = subprocess.PIPE,
 ) -> tuple[int, str]:
+    # typer looks for a shell among the processes above it, and a service that runs the tests has none.
+    shell = ["bash", "-c", '"$@"; exit', "-"] if "--show-completion" in arguments else []
     done = subprocess.run(
-        [str(BIN / program), *arguments],
+        [*shell, str(BIN / program), *arguments],
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
@@ -67,7 +69,7 @@ def with_a_reader_that_is_gone(site: Site, arguments: list[str]) -> tuple[int, s
 
 def with_a_closed_output(site: Site, arguments: list[str]) -> tuple[int, str]:
     done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", str(BIN / "scanner-mover"), *arguments],
+        ["bash", "-c", '"$@" >&-; exit', "-", str(BIN / "scanner-mover"), *arguments],
         check=False,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
