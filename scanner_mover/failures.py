@@ -19,7 +19,7 @@ class Kind(enum.Enum):
     KILLED = "a DCMTK tool of this server crashed or was killed"
     STALLED = "ended by us: no progress"
     LIMIT = "ended by us: more answers than we take"
-    ENDLESS = "ended by us: it answered, and came to no end"
+    ENDLESS = "ended by us: its answers did not end"
     CANCELLED = "the scanner cancelled the request, as with a limit on the number of answers"
     OUT_OF_RESOURCES = "the scanner is out of resources"
     PARTIAL = "some images could not be sent"

@@ -94,9 +94,15 @@ def _all(checks: list[Callable[[], Findings]]) -> Iterator[Finding]:
                 if finding.text.removeprefix(check_server.REPORTED) not in named:
                     named.add(finding.text)
                     yield finding
-        except ScannerMoverError as error:
-            if str(error) not in named:
-                named.add(str(error))
-                yield fix(str(error))
-        except OSError as error:
-            yield fix(f"{error.filename or 'the set-up'} cannot be tested: {reason(error)}")
+        except (ScannerMoverError, OSError) as error:
+            text = _text(error)
+            if text not in named:
+                named.add(text)
+                yield fix(text)
+
+
+def _text(error: ScannerMoverError | OSError) -> str:
+    """What is to be fixed because of ERROR, which ended a check."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the set-up'} cannot be tested: {reason(error)}"
+    return str(error)

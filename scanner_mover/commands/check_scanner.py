@@ -9,9 +9,11 @@ from scanner_mover.commands.check_configuration import receiving
 from scanner_mover.commands.check_line import Finding, Findings, busy, fix, not_tested, ok
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import dcmsend, storescp, tls
+from scanner_mover.dcmtk.dcmdump import dump
 from scanner_mover.dcmtk.dump2dcm import make_query_file, series_of_study
 from scanner_mover.dcmtk.echoscu import echo
 from scanner_mover.dcmtk.tool import TOOLS, Toolbox, find_tools, version
+from scanner_mover.dicom import STUDY_INSTANCE_UID
 from scanner_mover.errors import ConfigurationError, UnusableError
 from scanner_mover.failures import NO_CONNECTION, Failure, Kind
 from scanner_mover.scanner.advice import advice
@@ -43,8 +45,11 @@ def tools(settings: Settings) -> Findings:
     used = find_tools(["dump2dcm"]).environment.get("DCMDICTPATH")
     if asked and not used:
         yield ok(f"DCMDICTPATH names no file that exists ({asked}): DCMTK's own path is used")
+    found = find_tools()
     with scratch_folder() as folder:
-        make_query_file(find_tools(), series_of_study(_NO_STUDY), os.path.join(folder, "query"))
+        query = make_query_file(found, series_of_study(_NO_STUDY), os.path.join(folder, "query"))
+        # A query file is made with our own small dictionary. Only what reads it needs the whole one.
+        dump(found, folder, [os.path.basename(query)], [STUDY_INSTANCE_UID])
     yield ok(f"data dictionary {used or 'of the DCMTK package'}")
 
 

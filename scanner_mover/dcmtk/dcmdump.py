@@ -42,7 +42,7 @@ class Unread(enum.Enum):
     """Why a file could not be read to its end."""
 
     BROKEN = "dcmdump found that it is not whole, or is no DICOM file"
-    TIMED_OUT = "dcmdump did not come to its end"
+    TIMED_OUT = "dcmdump did not end"
     CRASHED = "dcmdump crashed"
     NOTHING_SAID = "dcmdump said nothing of it"
 
@@ -181,7 +181,7 @@ def dump(
             small_dictionary=small_dictionary,
         )
         if any(line.endswith(_NO_DICTIONARY) for line in run.out):
-            raise no_dictionary("dcmdump")
+            raise no_dictionary()
         return _whole(run)
 
     # A name that is not text in our encoding cannot be an argument.
@@ -204,7 +204,7 @@ def _read_all(
 ) -> dict[str, Dump]:
     """READ all of NAMES, many in one call; gives what was read from each.
 
-    A call that comes to no good end loses what dcmdump had not yet written to its pipe. So the file at which it
+    A call that does not end well loses what dcmdump had not yet written to its pipe. So the file at which it
     stopped is one of the next ones: they are read one by one, and the others together again.
     """
     found: dict[str, Dump] = {}

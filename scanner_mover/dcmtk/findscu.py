@@ -160,7 +160,7 @@ def find(
         left = [number for number in left if number not in found]
         if not left:
             break
-    endless = Failure(Kind.INTERRUPTED, "not asked: the answers to other queries had no end").about(Service.FIND)
+    endless = Failure(Kind.INTERRUPTED, "not asked: the answers to other queries did not end").about(Service.FIND)
     return [found.get(number, Found([], endless)) for number in range(len(queries))]
 
 
@@ -225,7 +225,7 @@ def _had_no_end(run: Run) -> bool:
 def _why_unanswered(run: Run) -> Failure:
     """Why RUN ended without a final status of its last query."""
     failed = why_unanswered(run)
-    return failed._replace(text="ended: its answers came to no end") if failed.kind is Kind.ENDLESS else failed
+    return failed._replace(text="ended: its answers did not end") if failed.kind is Kind.ENDLESS else failed
 
 
 def _run(tools: Toolbox, settings: Settings, queries: Sequence[str], shares: Sequence[_Share]) -> list[Run]:

@@ -85,8 +85,8 @@ def move(
 
     PROGRESS gives a value that changes while images arrive; it is called in another thread. The C-MOVE is ended when
     for `retrieve_stall_seconds` no response arrived and that value stayed the same, and, where we receive, when for ten
-    times as long no image came whatever the scanner answered. movescu's own `-td` is not used: it would end a retrieve
-    whose images do arrive.
+    times as long no image arrived whatever the scanner answered. movescu's own `-td` is not used: it would end a
+    retrieve whose images do arrive.
 
     `on_response` is called, in another thread, for each pending response: one more image was sent. `while_running` is
     called now and then while it runs; when it raises, the C-MOVE is ended.

@@ -105,7 +105,7 @@ class Toolbox:
             while meanwhile is not None and not child.falls_silent(_MEANWHILE_SECONDS):
                 meanwhile()
             child.wait()
-        return _with_end_of(child, run, name)
+        return _with_end_of(child, run)
 
     def _with_small_dictionary(self) -> "Toolbox":
         # DCMTK divides DCMDICTPATH at colons.
@@ -129,7 +129,7 @@ class Toolbox:
                 children.append(stack.enter_context(started))
             for child in children:
                 child.wait()
-        return [_with_end_of(child, run, name) for child, run in zip(children, runs, strict=True)]
+        return [_with_end_of(child, run) for child, run in zip(children, runs, strict=True)]
 
     @contextlib.contextmanager
     def started(
@@ -169,19 +169,19 @@ def _collector(run: Run, on_line: Callable[[str], None] | None) -> Callable[[str
     return on_output
 
 
-def _with_end_of(child: Child, run: Run, name: str) -> Run:
-    """RUN with the end of CHILD, the tool NAME."""
+def _with_end_of(child: Child, run: Run) -> Run:
+    """RUN with the end of CHILD, its process."""
     run.exit_status, run.ended = child.exit_status, child.ended
     # Not on standard output, which has names of files.
     if any(_NO_DICTIONARY.match(line) for line in run.err):
-        raise no_dictionary(name)
+        raise no_dictionary()
     return run
 
 
-def no_dictionary(name: str) -> UnusableError:
-    """The error that the tool NAME finds no data dictionary."""
+def no_dictionary() -> UnusableError:
+    """The error that there is no data dictionary: the same for all tools, which look in the same places."""
     return UnusableError(
-        f"{name} finds no DICOM data dictionary: {INSTALL}, or set DCMDICTPATH to the path of its dicom.dic"
+        f"DCMTK finds no DICOM data dictionary: {INSTALL}, or set DCMDICTPATH to the path of its dicom.dic"
     )
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from scanner_mover.moment import Moment
 from scanner_mover.record import Record
 
-# R31: after this many attempts in a row that brought nothing, somebody must hear of it.
+# R31: after this many attempts in a row that brought nothing, it is reported.
 STUCK_ATTEMPTS = 3
 
 
@@ -85,7 +85,7 @@ class SeriesMemory(Record):
     `names_fruitless` counts attempts by name in a row that brought nothing, `names_helped` says whether one ever did,
     `names_refused` whether the scanner refused one. `largest_reported` is the largest number of images that the scanner
     reported, `shrunk_since` since when it reports fewer, or no such series (R36). `empty_since`: since when
-    its list is empty after the end of the procedure (R37). `alone`: nothing of it came while the scanner sent others.
+    its list is empty after the end of the procedure (R37). `alone`: none of it arrived while the scanner sent others.
     """
 
     expected: int | None = None
@@ -115,7 +115,7 @@ class SeriesMemory(Record):
 
     @property
     def stuck(self) -> bool:
-        """Whether enough attempts were fruitless for somebody to hear of it (R31)."""
+        """Whether enough attempts were fruitless for it to be reported (R31)."""
         return not self.complete and self.fruitless >= STUCK_ATTEMPTS
 
 

@@ -53,8 +53,8 @@ def stuck_text(stuck: Stuck, own_title: str, receive_port: int | None) -> str:
     OWN_TITLE is our AE title. RECEIVE_PORT is the port on which we receive, None where another program does.
     """
     what = (
-        f"series {stuck.series_instance_uid} of study {stuck.study_instance_uid} is stuck: "
-        f"{images_of(stuck.received, stuck.expected)} arrived and no more come"
+        f"series {stuck.series_instance_uid} of study {stuck.study_instance_uid} is stuck at "
+        f"{images_of(stuck.received, stuck.expected)}"
     )
     if stuck.first_missing:
         what += f", missing {', '.join(stuck.first_missing[:_MOST_NAMED])}"

@@ -102,7 +102,7 @@ def digest(sop_instance_uids: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(set(sop_instance_uids))).encode()).hexdigest()[:16]
 
 
-def count_is_believed(known: Listing | None) -> bool:
+def relies_on_count(known: Listing | None) -> bool:
     """Whether the scanner's number decides because it gives no list: refused, empty, or cut short too often (R34)."""
     if known is None:
         return False
@@ -128,7 +128,7 @@ def count(reported: ReportedSeries, names: Collection[str], known: Listing | Non
     if reported.number is None:
         return Count(0 if empty else None, len(names), complete=empty)
     missing = known.missing if known is not None and by_name else 0
-    if known is not None and by_name and count_is_believed(known):
+    if known is not None and by_name and relies_on_count(known):
         # Beside images that are named by UIDs a file of another name is no image of the series.
         missing = max(missing, reported.number - received)
     return Count(reported.number, len(names), len(names) >= reported.number and missing <= 0, max(0, missing))

@@ -68,7 +68,7 @@ def _in_a_request(failure: Failure, settings: Settings) -> _Advice:
             )
         case Kind.KILLED:
             return _Advice(
-                "could not be heard to the end",
+                "was cut off",
                 "this server ended it, not the scanner: is it short of memory? `dmesg` says why; we try again",
             )
         case Kind.CANCELLED:
@@ -112,7 +112,7 @@ def _out_of_resources(detail: Detail, settings: Settings) -> _Advice:
         return _Advice("is out of resources", "it is busy, or limits the number of answers; its own log says why")
     if detail.refused:
         return _Advice("cannot send all images", _partial(detail))
-    if detail.level is Level.IMAGE:  # other images of the series came
+    if detail.level is Level.IMAGE:  # other images of the series arrived
         return _Advice("cannot send some images", "can it read them? its own log says why")
     own = settings.calling_ae_title
     return _Advice(

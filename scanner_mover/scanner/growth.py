@@ -39,7 +39,7 @@ class Growth:
         return sizes
 
     def _is_requested(self, name: str, size: int) -> bool:
-        """Whether the header of the file NAME, as far as it came, names a requested study. It is read until it does."""
+        """Whether the header of the file NAME, as far as it is here, names a requested study; read until it does."""
         if name in self._known:
             return True
         looked_at = self._looked_at.get(name)

@@ -78,7 +78,7 @@ class Everything:
 
 class Inventory:
     """Asks one scanner during one pass. After a failure that ends the pass nothing is sent any more, nor after
-    `MOST_STALLS` questions in a row on which the scanner fell silent, or whose answers came to no end.
+    `MOST_STALLS` questions in a row on which the scanner fell silent, or whose answers did not end.
     """
 
     def __init__(

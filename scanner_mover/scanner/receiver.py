@@ -221,7 +221,7 @@ def report(filed: Filed, log: Callable[[str], None]) -> None:
     for lossy in filed.lossy:
         images = counted(lossy.images, "image", "images")
         log(
-            f"{lossy.study_instance_uid}/{lossy.series_instance_uid}, {images} came in a lossy transfer syntax: "
+            f"{lossy.study_instance_uid}/{lossy.series_instance_uid}, {images} arrived in a lossy transfer syntax: "
             f"{lossy.name} ({lossy.transfer_syntax_uid})"
         )
     for text in dict.fromkeys(one.text for one in filed.kept):

@@ -6,7 +6,7 @@
                                                  that is off for a night costs one short attempt a pass
     rejected for now, broke off, no answer,      within the pass
     out of resources
-    some images could not be sent                the next pass: what came is kept and counts, and the same images
+    some images could not be sent                the next pass: what arrived is kept and counts, and the same images
                                                  would be sent once more
     ended by us, no progress                     the next pass: this one has waited long enough
     ended by us, answers without end             the next pass: the same answers would come again

@@ -81,7 +81,7 @@ class Wanted:
     def ignored_by(self, row: Row) -> list[str]:
         """The values that ROW does not match, by the names of the fields: the scanner ignored those keys.
 
-        The modality of a study is none of them: what a scanner does not tell of it, the study's series do.
+        The modality of a study is none of them: what a scanner does not report of it, the study's series do.
         """
         prefix = "Study" if self.level is Level.STUDY else "Series"
         study = _text(row["StudyInstanceUID"])

@@ -52,7 +52,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Lossy:
-    """That `images` of a series came in a lossy transfer syntax, and its name."""
+    """That `images` of a series arrived in a lossy transfer syntax, and its name."""
 
     study_instance_uid: str
     series_instance_uid: str

@@ -250,7 +250,7 @@ class _Tally:
         except OSError as error:
             # A part that storescp itself removed, because its association broke off, is nothing.
             if os.path.lexists(os.path.join(self._staging, dump.file)):
-                text = f"{folder} cannot be written: {reason(error)}; what came stays in {self._staging}"
+                text = f"{folder} cannot be written: {reason(error)}; what arrived stays in {self._staging}"
                 self._kept.append(Kept(dump.file, text, study, series))
 
     def _file(self, dump: Dump, uids: Uids) -> Verdict | None:

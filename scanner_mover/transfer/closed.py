@@ -46,7 +46,7 @@ class Mover:
         Raises UnusableError when it cannot be moved.
         """
         self._move(study, self.job.folders.failed_scans, line, finished=False, reason=reason)
-        # What the scanner did not do for it is not well because nobody waits for it any more (R38).
+        # What the scanner did not do for it has not recovered because nobody waits for it any more (R38).
         self.findings.dropped |= {FIND, MOVE}
         return Outcome.FAILED
 

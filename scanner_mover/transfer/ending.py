@@ -68,7 +68,7 @@ def _lines(frame: Frame, settings: Settings | None, work: Work, raised: BaseExce
 
 
 def _exit_status(frame: Frame, waiting: Iterable[int]) -> int:
-    """By what the pass met, and what is WAITING for its next try: the exit status tells every pass."""
+    """The worst of what this pass met and of what is WAITING for its next try. Unlike a line, it is given each time."""
     statuses: list[int] = [*waiting, *(one.exit_status for one in frame.faults)]
     statuses += [ExitStatus.REQUEST_FAILED for one in frame.closed if not one.finished]
     return worst(statuses)

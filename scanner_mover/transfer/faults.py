@@ -66,7 +66,7 @@ def fault(cause: "Cause") -> Fault:
         key = re.sub(_OF_THIS_PASS, r"\1.*", str(cause))
         return Fault(cause, key, key, cause.exit_status, False)
     group = stuck_group(cause.study_instance_uid, cause.series_instance_uid)
-    # Not by what is expected: while a series grows, each pass would tell it anew.
+    # Not by what is expected: while a series grows, each pass would report it anew.
     return Fault(cause, group, str(cause.received), ExitStatus.SCANNER, True)
 
 

@@ -63,7 +63,7 @@ def note_arrival(findings: Findings, study_instance_uid: str) -> None:
 
 
 def report_silence(job: Job, findings: Findings) -> None:
-    """Tell of a scanner that sends nothing at all: that is the fault then, not each series (R29)."""
+    """Report a scanner that sends nothing at all: that is the fault then, not each series (R29)."""
     if findings.silence is None or job.dry_run:
         return
     settings = job.settings
@@ -78,12 +78,12 @@ def report_silence(job: Job, findings: Findings) -> None:
 
 def note_untested(findings: Findings, modalities: Collection[str] | None) -> None:
     """Which faults of earlier passes this pass could not test: what waits for its next attempt or question. And which
-    end without being well: a list that is cut short, where the count is believed instead (R34).
+    end without having recovered: a list that is cut short, where the count decides instead (R34).
 
     Series of other MODALITIES wait for nothing (R40).
     """
     for study, known in findings.memory.items():
-        if any(_is_cut(one.listing) and series_rules.count_is_believed(one.listing) for one in known.series.values()):
+        if any(_is_cut(one.listing) and series_rules.relies_on_count(one.listing) for one in known.series.values()):
             findings.dropped.add(LISTS)
         if study not in findings.asked:
             findings.untested |= _untested_before_closing(study, known)
@@ -108,7 +108,7 @@ def _untested_of(study: str, series: str, memory: SeriesMemory, attempted: Colle
     """The groups of faults that concern one series and that were not tested, as far as its MEMORY says."""
     untested = set()
     attempt, listing = memory.attempt, memory.listing
-    if _is_cut(listing) and not series_rules.count_is_believed(listing):
+    if _is_cut(listing) and not series_rules.relies_on_count(listing):
         untested.add(FIND)
     if memory.complete or attempt is None:
         return untested

@@ -59,7 +59,7 @@ class Findings:
     `memory` is what is remembered of each study, brought up to date; `closed` are the requests that were moved.
     `attempted` are the series for which a C-MOVE was sent, `asked` the studies of which the questions before closing
     were asked. `untested` are the groups of faults that this pass could not test, `dropped` those that end because
-    nobody asks any more, and not because all is well. `missing`: something that the scanner has, or may have, is not
+    nobody asks any more, and have not recovered. `missing`: something that the scanner has, or may have, is not
     here, whether it was asked for in this pass or not.
     """
 

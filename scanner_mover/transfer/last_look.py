@@ -82,9 +82,9 @@ class LastLook:
 
     def _say_list(self, study: Study, series: Series, listing: Listing, failure: Failure | None) -> None:
         name, log = f"{study.uid}/{series.uid}", self.job.log
-        if series_rules.count_is_believed(listing) and series.reported.number is not None:
+        if series_rules.relies_on_count(listing) and series.reported.number is not None:
             if listing.cut_in_a_row:
-                # It is believed from here on, and lists no better (R34).
+                # From here on the count decides: the lists have not recovered (R34).
                 self.findings.dropped.add(LISTS)
             why = failure.text if failure else "it names none"
             log(f"{name}, the scanner does not list its images ({why}): relying on the count")

@@ -64,12 +64,13 @@ class Change(NamedTuple):
 class Scope(NamedTuple):
     """What a pass could test; of all else what was reported still holds.
 
-    `untested` are groups of faults that it could not test, `dropped` those (or a group and a level) that nobody will
-    meet any more although nothing is well: they end without a word. `nothing`: it was cut short, or looked at some
-    studies only. `no_scanner`: it asked the scanner nothing. `no_retrieve`: it sent no C-MOVE. `missing`: images are
-    missing that a C-MOVE could bring. `requested` are the studies that are requested now (None: not known), `finished`
-    those that this pass closed, `failed` those that failed or were closed incomplete: what was wrong with a study that
-    is no longer requested, or that failed, ends without a word, since nothing is well with it (R38).
+    `untested` are groups of faults that it could not test, `dropped` those (or a group and a level) that nobody
+    will meet any more although they have not recovered: they end without a word. `nothing`: it was cut short, or
+    looked at some studies only. `no_scanner`: it asked the scanner nothing. `no_retrieve`: it sent no C-MOVE.
+    `missing`: images are missing that a C-MOVE could bring. `requested` are the studies that are requested now
+    (None: not known), `finished` those that this pass closed, `failed` those that failed or were closed incomplete:
+    what was wrong with a study that is no longer requested, or that failed, ends without a word: it has not
+    recovered (R38).
     """
 
     untested: Collection[str] = ()

@@ -243,7 +243,7 @@ def counted(series: Series, settings: Settings, now: Moment) -> Series:
         listing = listing._replace(missing=len(missing))
         memory = memory._replace(first_missing=tuple(filter(is_uid, missing))[:4])
     elif listing is not None and memory.list_asked is not None:
-        # What was missing then has come and gone again, where more is missing now than was known last.
+        # What was missing then has arrived and is gone again, where more is missing now than was known last.
         has_gone = listing.listed - len(names) > listing.missing
         if has_gone or memory.list_asked.basis != series.basis:
             listing = series_rules.stale(listing, len(names))
@@ -278,7 +278,7 @@ def remembered(study: Study) -> StudyMemory:
         )
         for uid, one in study.series.items()
     }
-    # What a scanner that is off does not tell is not forgotten, nor what could not be looked at.
+    # What a scanner that is off does not report is not forgotten, nor what could not be looked at.
     is_all = study.answered and study.is_looked_at
     return study.memory._replace(series=known if is_all else {**study.memory.series, **known})
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Work(Record):
     """What the work of a pass came to; `report` is None when it was cut short.
 
-    `untested` are the groups of faults that it could not test, `dropped` those that end without being well, `requested`
-    the studies that were asked for. `sent`: it sent a C-MOVE; `missing`: something is not here.
+    `untested` are the groups of faults that it could not test, `dropped` those that end without having recovered,
+    `requested` the studies that were asked for. `sent`: it sent a C-MOVE; `missing`: something is not here.
     """
 
     report: PassReport | None = None

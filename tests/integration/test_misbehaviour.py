@@ -130,7 +130,7 @@ class TestCounts:
             scenario.a_pass(exit_status=exit_status)
         # All that it lists is here: nothing is asked for (R30), and somebody hears of it (R31).
         assert len(scanner.moves) == 1
-        assert scenario.said("is stuck: 3 of 5 images arrived")
+        assert scenario.said("is stuck at 3 of 5 images")
 
     @pytest.mark.parametrize("count", [None, "", "-3", "0", "many", "2.5", "99999999999"])
     def test_R13_what_is_no_number_is_counted_at_image_level(

@@ -107,7 +107,7 @@ class TestClasses:
         )
         scenario.a_pass()
         (series,) = study.series
-        line = f"{study.uid}/{series}, 3 images came in a lossy transfer syntax: JPEG Baseline ({JPEGBaseline8Bit})"
+        line = f"{study.uid}/{series}, 3 images arrived in a lossy transfer syntax: JPEG Baseline ({JPEGBaseline8Bit})"
         assert scenario.said("a lossy transfer syntax") == [line]
 
 

@@ -480,7 +480,7 @@ def test_R8_without_a_dictionary_nothing_is_believed(tmp_path):
     (tmp_path / "empty.dic").touch()
     real = real_tools("dcmdump")
     tools = Toolbox(real.paths, {**real.environment, "DCMDICTPATH": str(tmp_path / "empty.dic")})
-    with pytest.raises(UnusableError, match="dcmdump finds no DICOM data dictionary"):
+    with pytest.raises(UnusableError, match="DCMTK finds no DICOM data dictionary"):
         dump(tools, str(tmp_path), ["file"], [STUDY_INSTANCE_UID])
     [one] = dump(tools, str(tmp_path), ["file"], [STUDY_INSTANCE_UID], small_dictionary=True)
     assert one.one(STUDY_INSTANCE_UID)

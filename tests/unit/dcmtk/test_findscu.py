@@ -229,7 +229,7 @@ def test_R12_a_refused_query_does_not_spoil_the_others(plays, version):
 
 @versions
 def test_R8_without_a_dictionary_it_is_unusable(plays, version):
-    with pytest.raises(UnusableError, match="findscu finds no DICOM data dictionary"):
+    with pytest.raises(UnusableError, match="DCMTK finds no DICOM data dictionary"):
         plays("\n".join(sample(version, "find-no-dictionary").err))
 
 
@@ -358,7 +358,7 @@ def test_answers_that_trickle_in_are_no_answers(asks, monkeypatch, tmp_path):
     monkeypatch.setattr(findscu, "_MOST_LIMITS", 0.02)
     found = asks("query-3-9", "query-0-0-good")
     assert kinds(found) == [Kind.ENDLESS, Kind.ENDLESS]
-    assert found[0].failure is not None and found[0].failure.text == "ended: its answers came to no end"
+    assert found[0].failure is not None and found[0].failure.text == "ended: its answers did not end"
     assert found[0].answers == []
     assert len((tmp_path / "tools" / "calls").read_text().splitlines()) == 1
 

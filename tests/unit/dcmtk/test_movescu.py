@@ -172,7 +172,7 @@ def test_R17_each_image_is_told_of_as_it_comes(plays, version):
 
 @versions
 def test_R8_without_a_dictionary_it_is_unusable(plays, version):
-    with pytest.raises(UnusableError, match="movescu finds no DICOM data dictionary"):
+    with pytest.raises(UnusableError, match="DCMTK finds no DICOM data dictionary"):
         plays(version, "move-no-dictionary")
 
 

@@ -17,12 +17,12 @@ def test_R31_three_fruitless_attempts_make_a_series_stuck(fruitless: int, stuck:
     ("stuck", "words"),
     [
         (Stuck(_STUDY, _SERIES, 0, 6), ("0 of 6", "Success but nothing arrives", "MOVER", "port 11113")),
-        (Stuck(_STUDY, _SERIES, 0, None), ("stuck: 0 images arrived and no more come", "nothing arrives")),
+        (Stuck(_STUDY, _SERIES, 0, None), ("is stuck at 0 images: ", "nothing arrives")),
         (Stuck(_STUDY, _SERIES, 4, 6, ("1.2.3.4.5", "1.2.3.4.6")), ("4 of 6", "missing 1.2.3.4.5, 1.2.3.4.6")),
         (Stuck(_STUDY, _SERIES, 4, 6, error="0xB000"), ("C-MOVE ends with 0xB000",)),
         (
             Stuck(_STUDY, _SERIES, 0, 6, error="were set aside", succeeded=True),
-            ("come: were set aside; the log says",),
+            ("6 images: were set aside; the log says",),
         ),
     ],
 )

@@ -101,8 +101,8 @@ def test_the_same_fault_with_other_words_is_the_same(passes):
             "/server/.pids/.moveFromScanner.work.8bfyxcru/query12.dcm cannot be written: No space left on device",
         ),
         (
-            "site/rejected cannot be written: Input/output error; what came stays in /s/.moveFromScanner.staging._i08",
-            "site/rejected cannot be written: Input/output error; what came stays in /s/.moveFromScanner.staging.wbxe",
+            "site/rejected cannot be written: No such device; what arrived stays in /s/.moveFromScanner.staging._i08",
+            "site/rejected cannot be written: No such device; what arrived stays in /s/.moveFromScanner.staging.wbx",
         ),
     ],
 )
@@ -289,7 +289,7 @@ def test_R31_a_stuck_series_is_told_once_until_more_or_less_is_here(passes):
     assert passes.tell(STUCK) == []
     assert len(passes.tell(STUCK.__class__(STUDY, SERIES, 5, 6))) == 1
     (line,) = passes.tell()
-    assert line.startswith("recovered after 3 min: series 1.2.3.4 of study 1.2.3 is stuck: 5 of 6")
+    assert line.startswith("recovered after 3 min: series 1.2.3.4 of study 1.2.3 is stuck at 5 of 6 images: ")
     assert line.endswith("C-MOVE says Success"), "without the advice"
 
 
