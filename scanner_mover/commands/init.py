@@ -16,7 +16,7 @@ from scanner_mover.commands import init_questions
 from scanner_mover.commands.init_questions import Answers
 from scanner_mover.commands.new_site import Maker, Owner
 from scanner_mover.display.output import put, say
-from scanner_mover.errors import ConfigurationError, ExitStatus, UsageError
+from scanner_mover.errors import ConfigurationError, ExitStatus, UsageError, reason
 from scanner_mover.files import absolute
 from scanner_mover.site.folders import DataFolders, ServerFolders, find_server_dir
 
@@ -41,12 +41,7 @@ def run(options: InitOptions, program: str) -> int:
     UnusableError when something cannot be made.
     """
     owner = _owner(options.user)
-    file = options.config or os.environ.get("SCANNER_MOVER_CONFIG") or _default_file(options.data_dir)
-    is_new = not os.path.lexists(file)
-    answers = init_questions.ask(options) if is_new else _known(file, options)
-    if is_new and options.config is None and "SCANNER_MOVER_CONFIG" not in os.environ:
-        file = _default_file(answers.data_dir)
-        is_new = not os.path.lexists(file)
+    file, answers, is_new = _configuration(options)
     server_dir = find_server_dir(program, os.environ, options.server_dir)
     plan = _Plan(answers, absolute(file), server_dir, owner, _script(program))
     lines = _make(plan)
@@ -55,6 +50,21 @@ def run(options: InitOptions, program: str) -> int:
     put("\n".join([*lines, "", *_to_register(plan), "", *_to_paste(plan), "", *_to_do_next(plan), ""]))
     _warn(options)
     return ExitStatus.OK
+
+
+def _configuration(options: InitOptions) -> tuple[str, Answers, bool]:
+    """The path of the configuration, what it says or is to say, and whether it is to be made."""
+    given = options.config or os.environ.get("SCANNER_MOVER_CONFIG")
+    file = given or _default_file(options.data_dir)
+    if os.path.lexists(file):
+        is_ignored = any(getattr(options, name) is not None for name in init_questions.IN_CONFIGURATION)
+        return file, _known(file, is_ignored=is_ignored), False
+    answers = init_questions.ask(options)
+    if not given:
+        file = _default_file(answers.data_dir)
+        if os.path.lexists(file):  # in the folder that was typed
+            return file, _known(file, is_ignored=True), False
+    return file, answers, True
 
 
 def _default_file(data_dir: str | None) -> str:
@@ -76,15 +86,18 @@ def _owner(user: str | None) -> Owner:
     return Owner(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
-def _known(file: str, options: InitOptions) -> Answers:
-    """What the configuration FILE says, which is there already. Raises ConfigurationError."""
+def _known(file: str, *, is_ignored: bool) -> Answers:
+    """What the configuration FILE says, which is there already. IS_IGNORED: something else was given for it.
+
+    Raises ConfigurationError.
+    """
     settings = config.load(file, config.DEFAULT_PROJECT)
     if settings.receive_port is None:
         # Another program receives. DICOMPORT need not be there for that.
         with contextlib.suppress(ConfigurationError):
             settings = config.load(file, config.DEFAULT_PROJECT, receive=True)._replace(receive=False)
-    if any(getattr(options, name) is not None for name in init_questions.IN_CONFIGURATION):
-        say(f"{file} is there already and counts: what the options say of it is ignored")
+    if is_ignored:
+        say(f"{file} is there already and counts: what was given for it is ignored")
     return Answers(
         host=settings.host,
         port=settings.port,
@@ -123,8 +136,12 @@ def _make(plan: _Plan) -> list[str]:
 
 def _first_pass(plan: _Plan) -> str:
     """Make a pass as cron will, which proves the rights and starts the log; gives a line about it."""
-    if os.listdir(DataFolders(plan.answers.data_dir).active_scans):
-        return "no pass was made: there are requests already"
+    folder = DataFolders(plan.answers.data_dir).active_scans
+    try:
+        if os.listdir(folder):
+            return "no pass was made: there are requests already"
+    except OSError as error:
+        return f"no pass was made: {folder} cannot be read: {reason(error)}"
     owner = plan.owner
     as_user: dict[str, Any] = (
         {} if owner.uid == os.geteuid() else {"user": owner.uid, "group": owner.gid, "extra_groups": []}

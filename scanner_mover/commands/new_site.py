@@ -28,13 +28,14 @@ class Maker:
     def __init__(self, owner: Owner) -> None:
         self.lines: list[str] = []
         self._owner = owner
-        self._made: set[str] = set()
+        self._named: set[str] = set()
 
     def folder(self, path: str, *, private: bool = False) -> None:
         """The folder PATH and those above it; one that is PRIVATE is closed for users outside the owner's group."""
         missing = []
-        if path in self._made:
+        if path in self._named:
             return
+        self._named.add(path)
         while not os.path.lexists(path):
             missing.append(path)
             path = os.path.dirname(path)
@@ -48,7 +49,7 @@ class Maker:
                 self._give(one, self._owner.uid)
             except OSError as error:
                 raise UnusableError(f"the folder {one} cannot be made: {reason(error)}") from error
-            self._made.add(one)
+            self._named.add(one)
             self.lines.append(f"made   {one}")
 
     def configuration(self, path: str, answers: Answers) -> None:

@@ -65,8 +65,9 @@ def test_a_folder_is_made_with_those_above_it_from_the_top(maker, tmp_path, priv
 def test_a_folder_that_is_there_stays_as_it_is(maker, tmp_path):
     there = tmp_path / "there"
     there.mkdir(0o700)
-    maker.folder(str(there), private=True)
-    assert maker.lines == [f"there  {there}"]
+    for _ in range(2):
+        maker.folder(str(there), private=True)
+    assert maker.lines == [f"there  {there}"], "once"
     assert mode(there) == 0o700
 
 
