@@ -161,7 +161,8 @@ def _scratch_folder(frame: Frame) -> Iterator[str]:
             try:
                 path = tempfile.mkdtemp(prefix=frame.server.work_prefix, dir=place)
             except OSError as error:
-                raise UnusableError(f"no working folder can be made in {place}: {reason(error)}") from error
+                where = place or "the system's temporary folder"
+                raise UnusableError(f"no working folder can be made in {where}: {reason(error)}") from error
         yield path
     finally:
         if path is not None:
