@@ -10,5 +10,5 @@ Nothing here touches a disk, a process or a clock. The other folders fetch facts
     turns        in which order requests and series are handled (R25)
     asking       when a list of images, or a question before closing, is asked again (R44)
     closing      whether a procedure has ended, whether a request is closed or fails (R14, R19 to R24, R32, R35)
-    reporting    what a request waits for, what is stuck, and which faults are reported (R31, R38)
+    reporting    what a request waits for, and what is said of it when it is stuck or fails (R31, R38)
 """

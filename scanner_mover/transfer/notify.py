@@ -1,6 +1,6 @@
 """Which events a pass sends to the site's programs, and what becomes of those that were not delivered (`hooks`).
 
-A plain module: most passes have no event.
+Imported only where there is an event: most passes have none.
 """
 
 import time
