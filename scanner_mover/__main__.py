@@ -9,7 +9,8 @@ import sys
 _HELP = """\
 usage: moveFromScanner.sh [PROJECT]
 
-Makes one pass over the requested studies, as `scanner-mover move [PROJECT]` does, which has options and says more.
+Makes one pass over the requested studies, as `scanner-mover move [PROJECT]` does, which has options and says more:
+`scanner-mover move --help` lists the exit statuses, which are the same.
 """
 _OLDEST_PYTHON = (3, 11)
 
@@ -28,7 +29,7 @@ def _end(name: str) -> None:
     if sys.version_info < _OLDEST_PYTHON:
         found = ".".join(map(str, sys.version_info[:2]))
         sys.stderr.write(f"scanner-mover: this is Python {found}, but 3.11 or newer is needed\n")
-        sys.exit(4)
+        sys.exit(4)  # ExitStatus.UNUSABLE, which such a Python may not be able to read
     from scanner_mover import signals
 
     signals.before_install()

@@ -72,7 +72,7 @@ def text(where: Place, keys: dict[str, Any], key: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise where.error(key, "must be a string or a number")
     if isinstance(value, str) and not _is_utf8(value):
-        raise where.error(key, "holds half a character")
+        raise where.error(key, "is not valid text (UTF-8)")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     try:

@@ -110,6 +110,12 @@ def shown_folder(top: str, below: Sequence[str]) -> str:
     return f"the folder {os.path.join(top, *below)}" if all(map(may_be_shown, below)) else f"a folder below {top}"
 
 
+def free_bytes_at(folder: str) -> int:
+    """How many bytes our user may still write where FOLDER is. Raises OSError."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
 def shown(folder: str, paths: Iterable[str]) -> list[tuple[str, int]]:
     """How a log names the files PATHS, which lie in or below FOLDER, and how many files each of the texts is about.
 

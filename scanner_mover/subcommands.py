@@ -72,7 +72,12 @@ SUBCOMMANDS = (
         DemoOptions,
         "Play the whole job on this machine, with a real DICOM server.",
         "scanner-mover demo --keep /tmp/demo",
-        {int(ExitStatus.OK): "it worked", **_OTHER_STATUSES, **_LAST_STATUSES},
+        {
+            int(ExitStatus.OK): "it worked",
+            **_OTHER_STATUSES,
+            int(ExitStatus.SCANNER): "no study was finished",
+            **_LAST_STATUSES,
+        },
     ),
 )
 BY_SIGNAL = "128 + n: ended by signal n"

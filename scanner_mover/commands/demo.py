@@ -25,7 +25,8 @@ from scanner_mover.commands.move import make_pass
 from scanner_mover.dcmtk import dcmqrscp
 from scanner_mover.dcmtk.tool import TOOLS, find_tools
 from scanner_mover.display.terminal import plain_text, show
-from scanner_mover.errors import ExitStatus, UsageError, reason
+from scanner_mover.errors import ExitStatus, UnusableError, UsageError, reason
+from scanner_mover.site import requests
 
 _UID = "1.2.826.0.1.3680043.8.498.24"  # below pydicom's root, which it lends for tests
 _MODALITY_PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
@@ -48,9 +49,17 @@ _STUDIES = (_Study(f"{_UID}.1", (3, 8, 5), ended=True), _Study(f"{_UID}.2", (4,)
 
 
 def run(keep: str | None) -> int:
-    """Show the job; KEEP is a folder to leave everything in. Gives the exit status of the contract."""
-    with _place(keep) as place:
-        status = _show(place)
+    """Show the job; KEEP is a folder to leave everything in. Gives the exit status of the contract.
+
+    Raises UnusableError when a tool cannot be used or nothing can be written, UsageError when KEEP cannot be used.
+    """
+    try:
+        with _place(keep) as place:
+            status = _show(place)
+    except OSError as error:
+        # pydicom puts a traceback into the text of the error that it makes of one.
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        raise UnusableError(f"the demo cannot write its files: {reason(cause)}") from error
     if status == ExitStatus.OK:
         _what_next(keep)
     return status
@@ -170,8 +179,7 @@ def _fill(place: str, data: str) -> None:
                 image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
                 image.InstanceNumber = number
                 image.save_as(os.path.join(acquired, image.SOPInstanceUID))
-        with open(os.path.join(data, "active-scans", study.uid), "w", encoding="ascii"):
-            pass
+        requests.write(os.path.join(data, "active-scans"), study.uid, mpps_expected=True)
         _write_mpps(os.path.join(data, "scanner", f"{study.uid}.mpps"), study)
 
 

@@ -8,6 +8,7 @@ from scanner_mover.arguments import StatusOptions
 from scanner_mover.display.output import json_line, put, say
 from scanner_mover.errors import ExitStatus, UsageError
 from scanner_mover.site.folders import ServerFolders, find_server_dir
+from scanner_mover.text import counted
 from scanner_mover.transfer.overview import Overview, look
 
 
@@ -80,5 +81,8 @@ def _age(overview: Overview, most: float | None) -> ExitStatus:
         return ExitStatus.ATTENTION
     if most is None or overview.running or (age is not None and age <= most):
         return ExitStatus.OK
-    say("there never was a pass" if age is None else f"the last pass is {age:.0f} seconds old: does cron run us?")
+    if age is None:
+        say("there never was a pass")
+    else:
+        say(f"the last pass is {counted(round(age), 'second', 'seconds')} old: does cron run us?")
     return ExitStatus.ATTENTION

@@ -118,8 +118,7 @@ class Child:
             while self.is_alive() and time.monotonic() < deadline:
                 time.sleep(0.005)
         self._signal(signal.SIGKILL)
-        # When a signal interrupts us after the kernel reported its end to sh and before sh noted it, nobody can be told
-        # again.
+        # The kernel reports an end only once, and a signal may have come before sh noted it.
         with contextlib.suppress(ChildProcessError):
             self.wait()
         self._over.set()
@@ -204,7 +203,7 @@ class _Watch:
             (Why.TOO_LONG, self._limits.most_seconds, self._progress_since),
         ):
             if most is not None and time.monotonic() - since >= most:
-                return Ending(why, f"ended: no progress for {most:g} seconds")
+                return Ending(why, f"ended: no progress for {most:g} s")
         return None
 
     def _look(self, size: int) -> None:

@@ -28,6 +28,7 @@ from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.tool import Call, Run, Toolbox, version
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.failures import Failure, Kind, Service
+from scanner_mover.files import free_bytes_at
 
 #: The answers to one query that are taken: their number, and their bytes.
 MOST_ANSWERS = 100_000
@@ -284,6 +285,5 @@ def _size(path: str) -> int:
 def _free_bytes(folder: str) -> int:
     """The bytes that are free for us where FOLDER is; a disk that cannot be asked is full."""
     with contextlib.suppress(OSError):
-        disk = os.statvfs(folder)
-        return disk.f_bavail * disk.f_frsize
+        return free_bytes_at(folder)
     return 0

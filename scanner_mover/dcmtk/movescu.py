@@ -23,30 +23,17 @@ _MOST_LIMITS = 10
 _SENDING = re.compile(r"I: Sending Move Request.*")
 _FINAL = re.compile(r"I: Received Final Move Response \((.*)\)")
 _RESPONSE = re.compile(r"I: Received Move Response \d+ \(Pending")
-# At -v no version prints them; at -d each response is printed whole (DICOM PS3.7 table 9.1-3).
-_COUNT = re.compile(r"[DI]: (Remaining|Completed|Failed|Warning) Suboperations +: (\d{1,9})")
-
-
-@dataclass(frozen=True)
-class SubOperations:
-    """The counts of a C-MOVE response: images that are to be sent, were sent, failed, or were sent with a warning."""
-
-    remaining: int | None = None
-    completed: int | None = None
-    failed: int | None = None
-    warning: int | None = None
 
 
 @dataclass(frozen=True)
 class MoveResult:
     """How one C-MOVE went: whether it was sent, its final status as movescu words it, the failure that it was, and the
-    seconds that it took; the counts of the last response where the words give them (None: they do not)."""
+    seconds that it took."""
 
     sent: bool
     status: str
     failure: Failure | None
     seconds: float
-    sub_operations: SubOperations = SubOperations()
 
 
 @dataclass(frozen=True)
@@ -55,21 +42,17 @@ class Answer:
 
     sent: bool
     status: str | None
-    sub_operations: SubOperations
 
 
 def parse(lines: Iterable[str]) -> Answer:
     """Read movescu's lines."""
     sent, status = False, None
-    counts: dict[str, int] = {}
     for line in lines:
         if _SENDING.fullmatch(line):
             sent = True
         elif found := _FINAL.fullmatch(line):
             status = found[1]
-        elif found := _COUNT.fullmatch(line):
-            counts[found[1].lower()] = int(found[2])
-    return Answer(sent, status, SubOperations(**counts))
+    return Answer(sent, status)
 
 
 def move(
@@ -109,6 +92,6 @@ def move(
     if answer.status is not None:
         broken = failure.of_status(answer.status)
         about_move = broken and broken.about(Service.MOVE).refusing(failure.refused(lines))
-        return MoveResult(answer.sent, answer.status, about_move, seconds, answer.sub_operations)
+        return MoveResult(answer.sent, answer.status, about_move, seconds)
     unanswered = why_unanswered(run).about(Service.MOVE)
-    return MoveResult(answer.sent, unanswered.text, unanswered, seconds, answer.sub_operations)
+    return MoveResult(answer.sent, unanswered.text, unanswered, seconds)

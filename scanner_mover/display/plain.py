@@ -19,8 +19,8 @@ def head(overview: Overview) -> list[str]:
     if overview.running and overview.state.running_since:
         running += f", since {when(overview.state.running_since)}"
     lines = [f"{overview.project}: switched {switch}{running}"]
-    lines += [overview.hangs] if overview.hangs else []
     lines.append(last_pass(overview))
+    lines += [overview.hangs] if overview.hangs else []
     for name, closed in (("finished", overview.finished), ("failed", overview.failed)):
         lines.append(f"{name}: {closed.today} today, {closed.in_all} in all")
     if not overview.requests:

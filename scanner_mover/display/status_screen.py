@@ -10,6 +10,7 @@ from rich.text import Text
 from scanner_mover.display import plain
 from scanner_mover.display.tables import STYLES
 from scanner_mover.display.terminal import NARROW, bar_text, console, show
+from scanner_mover.text import printable
 from scanner_mover.transfer.overview import FailedRequest, Overview, RequestStatus
 
 # So many columns are kept for what a request waits for: the missing images and the time of the next try. The columns
@@ -44,13 +45,14 @@ def screen(overview: Overview, on: Console, *, whole: bool = False) -> Group:
 
 def _head(overview: Overview) -> Iterator[Text]:
     switched, last_pass, *others = plain.head(overview)
+    hangs = printable(overview.hangs) if overview.hangs else None
     for fault in plain.faults(overview):
         yield Text(fault, style=_ATTENTION)
     yield Text(switched, style={True: "bold green", False: "bold yellow", None: _ATTENTION}[overview.enabled])
     went_well = overview.state.exit_status == 0 and overview.last_pass_age_seconds is not None
     yield Text(last_pass, style="" if went_well else "red")
     for line in others:
-        yield Text(line)
+        yield Text(line, style=_ATTENTION if line == hangs else "")
 
 
 def _failed(failed: Sequence[FailedRequest], width: int) -> Iterator[RenderableType]:

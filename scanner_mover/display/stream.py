@@ -65,4 +65,4 @@ class Stream(io.FileIO):
         import select  # a pass that prints nothing does not need it
 
         if not select.select([], [self], [], self.most_seconds)[1]:
-            raise TimeoutError(f"nobody read it for {self.most_seconds:g} seconds")
+            raise TimeoutError(f"nobody read it for {self.most_seconds:g} s")

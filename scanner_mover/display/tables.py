@@ -31,6 +31,13 @@ STYLES = {
     Outcome.ERROR: "bold red",
 }
 
+#: The word beside a number that is 1, where no heading stands above it.
+_ONE = {
+    "NumberOfStudyRelatedSeries": "series",
+    "NumberOfStudyRelatedInstances": "image",
+    "NumberOfSeriesRelatedInstances": "image",
+    "ImagesInAcquisition": "image",
+}
 _HEADINGS = {
     "StudyInstanceUID": "study UID",
     "SeriesInstanceUID": "series UID",
@@ -142,7 +149,9 @@ def _lines(keywords: Sequence[str], row: Sequence[str], shown: Sequence[int]) ->
 def _in_words(keyword: str, value: str) -> Text:
     """A cell without a column: a number says what it counts."""
     shown = _shown(keyword, value)
-    return Text(f"{shown.plain} {_HEADINGS[keyword]}") if _is_count(keyword) else shown
+    if not _is_count(keyword):
+        return shown
+    return Text(f"{shown.plain} {_HEADINGS[keyword] if shown.plain != '1' else _ONE[keyword]}")
 
 
 def _is_count(keyword: str) -> bool:

@@ -10,7 +10,7 @@ _LONGEST_SECONDS = 3600.0
 
 
 def pause_seconds(asked: Asked, *, counted: bool) -> float:
-    """How long a question that changed nothing is not asked again, all else being the same.
+    """Seconds until a question may be asked again whose answer changed nothing, all else being the same.
 
     60 s, 120 s … 3600 s. Not COUNTED: the scanner gives no number of images, so only the list shows what is new; it is
     then asked for once a minute, as soon as it was the same twice.

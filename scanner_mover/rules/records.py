@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from scanner_mover.moment import Moment
 from scanner_mover.record import Record
+from scanner_mover.rules.outcomes import Outcome, Procedure, WaitsFor
 
 # R31: after this many attempts in a row that brought nothing, it is reported.
 STUCK_ATTEMPTS = 3
@@ -133,8 +134,8 @@ class StudyMemory(Record):
     `waits_for`, `waits_text` and `next_try` (seconds of the epoch) are what `status` shows.
     """
 
-    outcome: str = "waiting"
-    procedure: str = "unknown"
+    outcome: Outcome = Outcome.WAITING
+    procedure: Procedure = Procedure.UNKNOWN
     error: str | None = None
     seen: str = ""
     event: str = ""
@@ -151,7 +152,7 @@ class StudyMemory(Record):
     steps_seen: int = 0
     step_lost: bool = False
     obstacle: str = ""
-    waits_for: str = "nothing"
+    waits_for: WaitsFor = WaitsFor.NOTHING
     waits_text: str = ""
     next_try: float | None = None
     series: Mapping[str, SeriesMemory] = MappingProxyType({})

@@ -96,7 +96,7 @@ def stale(known: Listing, here: int) -> Listing:
 
 
 def digest(sop_instance_uids: Iterable[str]) -> str:
-    """A short text that is another for another set of UIDs."""
+    """A short text for a set of UIDs; different sets have different ones."""
     import hashlib
 
     return hashlib.sha256("\n".join(sorted(set(sop_instance_uids))).encode()).hexdigest()[:16]

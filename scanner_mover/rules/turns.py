@@ -15,7 +15,7 @@ T = TypeVar("T")
 def in_order_of_turn(requests: Sequence[T], uid_of: Callable[[T], str], memory: Mapping[str, StudyMemory]) -> list[T]:
     """REQUESTS, oldest first as given, but those whose attempt failed last, the longest ago first.
 
-    A failing study does not keep the others waiting, and no failing one another.
+    A failing study never delays another one.
     """
 
     def failed_at(request: T) -> float:

@@ -19,13 +19,8 @@ class Growth:
         self._known: set[str] = set()
         self._looked_at: dict[str, int] = {}
 
-    def of_all(self) -> tuple[int, int]:
-        """How many files there are, and how many bytes they have."""
-        sizes = self._sizes()
-        return len(sizes), sum(sizes.values())
-
     def of_requested(self) -> tuple[int, int]:
-        """The same of the files of requested studies."""
+        """How many files there are of requested studies, and how many bytes these have."""
         wanted = [size for name, size in self._sizes().items() if self._is_requested(name, size)]
         return len(wanted), sum(wanted)
 

@@ -101,11 +101,8 @@ class Receiver:
             self._next_try = time.monotonic() + _TRY_SECONDS
 
     def growth(self) -> tuple[int, int]:
-        """How many files lie in staging, and how many bytes they have: what grows while images arrive."""
-        return (0, 0) if self._growth is None else self._growth.of_all()
-
-    def growth_of_requested(self) -> tuple[int, int]:
-        """The same of the files whose header names a requested study: a stranger's images are no progress.
+        """How many files of requested studies lie in staging, and how many bytes they have: what grows while images
+        arrive. A stranger's images are no progress.
 
         May be called from another thread.
         """
@@ -137,17 +134,17 @@ class Receiver:
         """
         began = since = filed_at = time.monotonic()
         self._file()
-        seen = self.growth_of_requested()
+        seen = self.growth()
         while self.running and time.monotonic() < min(since + quiet_seconds, began + at_most_seconds):
             time.sleep(_LOOK_SECONDS)
             self.need_room()
-            now = self.growth_of_requested()
+            now = self.growth()
             if now != seen:
                 seen, since = now, time.monotonic()
             elif filed_at < since:
                 filed_at = time.monotonic()
                 new = self._file()
-                seen = self.growth_of_requested()
+                seen = self.growth()
                 if new and until is not None and until():
                     break
         self._file()

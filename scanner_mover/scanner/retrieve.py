@@ -95,7 +95,7 @@ class Retriever:
                 self.tools,
                 settings,
                 self.files.file(query),
-                progress=receiver.growth_of_requested if receiver is not None else lambda: _size(folder),
+                progress=receiver.growth if receiver is not None else lambda: _size(folder),
                 on_response=self.progress.image,
                 while_running=self._while_running(f"C-MOVE {name}"),
             )

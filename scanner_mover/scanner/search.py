@@ -13,6 +13,7 @@ from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.dump2dcm import Query
 from scanner_mover.dcmtk.tool import Toolbox, find_tools
 from scanner_mover.dicom import SPECIFIC_CHARACTER_SET, uid_order
+from scanner_mover.errors import UnusableError, reason
 from scanner_mover.failures import Failure, Level
 from scanner_mover.scanner.ask import ask
 from scanner_mover.scanner.charset import decode
@@ -122,7 +123,11 @@ def search(settings: Settings, wanted: Wanted, limit: int | None, scratch_folder
     tls.check(tools, settings, ["findscu"])
 
     def ask_all(queries: Sequence[Query], keywords: Sequence[str]) -> list[_Asked]:
-        return _ask(tools, settings, tempfile.mkdtemp(dir=scratch_folder), queries, keywords)
+        try:
+            folder = tempfile.mkdtemp(dir=scratch_folder)
+        except OSError as error:
+            raise UnusableError(f"no folder can be made in {scratch_folder}: {reason(error)}") from error
+        return _ask(tools, settings, folder, queries, keywords)
 
     answered, failure = ask_all([wanted.query()], wanted.keywords)[0]
     rows, ignored = [], []

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from scanner_mover.errors import UnusableError, reason
+from scanner_mover.files import free_bytes_at
 from scanner_mover.record import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -75,13 +76,11 @@ def free_bytes(path: str) -> int:
     folder = os.path.abspath(path)
     while True:
         try:
-            disk = os.statvfs(folder)
+            return free_bytes_at(folder)
         except FileNotFoundError:
             folder = os.path.dirname(folder)
         except OSError as error:
             raise UnusableError(f"the free space of {folder} cannot be measured: {reason(error)}") from error
-        else:
-            return disk.f_bavail * disk.f_frsize
 
 
 def need_free(path: str, reserve_bytes: int) -> None:

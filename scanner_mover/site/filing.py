@@ -1,6 +1,6 @@
 """Files that were received go to `site/raw`/STUDY/SERIES/SOPINSTANCEUID, or aside to `site/rejected`.
 
-An image that is here is never replaced, but for one of 0 bytes, which is none (R13). Below `site/raw` folders are
+An image that is here is never replaced; a file of 0 bytes is, since it is no image (R13). Below `site/raw` folders are
 entered by descriptor without following links, so that nobody who may write there leads us to other files; `site/raw`
 itself may be a link, which a site puts there to use another disk.
 """
@@ -21,7 +21,7 @@ from scanner_mover.files import open_regular
 from scanner_mover.site.disk import opened_folder
 from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.naming import have_same_content, move_to_free_name
-from scanner_mover.site.verdict import DAMAGE, Reason
+from scanner_mover.site.verdict import Reason
 
 _CHOWN = "give it to the user that runs this program, or make room"
 _CHUNK = 1 << 20
@@ -74,11 +74,6 @@ class Filed:
     lossy: tuple[Lossy, ...] = ()
     kept: tuple[Kept, ...] = ()
     removed: tuple[str, ...] = ()
-
-    @property
-    def damaged(self) -> tuple[SetAside, ...]:
-        """Those set aside that are not whole or not what they claim to be, whoever sent them."""
-        return tuple(one for one in self.set_aside if one.reason in DAMAGE)
 
     def __add__(self, other: "Filed") -> "Filed":
         """Both together. What was kept counts as the later one says."""

@@ -17,7 +17,7 @@ DEFAULT_SERVER_DIR = "/var/www/html/server"
 def find_server_dir(program: str, environ: Mapping[str, str], given: str | None = None) -> str:
     """The reference's SERVERDIR, as an absolute path (R5).
 
-    GIVEN on the command line wins, then `$SERVERDIR` in ENVIRON. Otherwise it is the parent of the folder in which
+    GIVEN on the command line counts, else `$SERVERDIR` in ENVIRON. Otherwise it is the parent of the folder in which
     PROGRAM lies, the path that we were called by. If that is a link, it is followed one link at a time, and the first
     parent that holds `logs/` or `.pids/` counts: a link in the script's old place finds the script's own folders.
 
@@ -81,7 +81,7 @@ class DataFolders:
 
 
 STAGING_PREFIX = ".moveFromScanner.staging."
-# In a folder that was on a disk of its own: it is to be without.
+# A folder of this name says that the one around it no longer has a disk of its own.
 _HERE = ".here"
 
 

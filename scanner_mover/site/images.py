@@ -10,7 +10,7 @@ from scanner_mover.errors import UnusableError, reason
 class Images:
     """What is in the folder of one series.
 
-    `names` are the images. `empty` are the files of 0 bytes, which are none, with the time in seconds of the epoch
+    `names` are the images. `empty` are the files of 0 bytes, which are no images, with the time in seconds of the epoch
     since which each of them is so.
     """
 
@@ -22,7 +22,7 @@ def images_in(folder: str) -> Images:
     """The images in FOLDER; no folder, no images.
 
     An image is a file of more than 0 bytes or a link that leads to one. Hidden files, folders and links that lead
-    nowhere are none. Raises UnusableError when FOLDER is there and cannot be read.
+    nowhere are no images. Raises UnusableError when FOLDER is there and cannot be read.
     """
     names: set[str] = set()
     empty: dict[str, float] = {}

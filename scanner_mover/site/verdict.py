@@ -77,9 +77,9 @@ def verdict(
     """Why the file of DUMP is not filed; None when it is a whole object of a REQUESTED study.
 
     REPORTED are the SeriesInstanceUIDs that the scanner lists of a study: an object of another series is not filed.
-    Of a study that is not in it no list is known, and each series is right.
+    Every series of a study that is not in it is accepted.
     """
-    return _damage(dump) or _doubt(dump, origin) or _unrequested(dump, requested) or _untold(dump, reported)
+    return _damage(dump) or _doubt(dump, origin) or _unrequested(dump, requested) or _unlisted(dump, reported)
 
 
 def _damage(dump: Dump) -> Verdict | None:
@@ -114,7 +114,7 @@ def _unrequested(dump: Dump, requested: Collection[str]) -> Verdict | None:
     return None if study in requested else Verdict(Reason.NOT_REQUESTED, f"{Reason.NOT_REQUESTED.value} {study}")
 
 
-def _untold(dump: Dump, reported: Mapping[str, Collection[str]]) -> Verdict | None:
+def _unlisted(dump: Dump, reported: Mapping[str, Collection[str]]) -> Verdict | None:
     study, series = dump.one(STUDY_INSTANCE_UID), dump.one(SERIES_INSTANCE_UID)
     if study is None or study not in reported or series in reported[study]:
         return None

@@ -225,7 +225,7 @@ class _Requests:
         if event is not None and event != memory.event:
             memory = memory._replace(event=event, event_at=seen)
         self.findings.memory[study.uid] = memory._replace(
-            outcome=outcome.value, procedure=study.procedure.value, error=study.error, seen=seen
+            outcome=outcome, procedure=study.procedure, error=study.error, seen=seen
         )
         if outcome in (Outcome.FINISHED, Outcome.FAILED) and self.job.closes:
             self.findings.memory.pop(study.uid, None)

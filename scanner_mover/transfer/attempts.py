@@ -115,7 +115,7 @@ class Attempts:
         if (memory.waits_text, memory.next_try, memory.error) == (shown.text, None, study.error):
             return
         study.memory = memory._replace(
-            waits_for=shown.waits_for.value, waits_text=shown.text, next_try=None, error=study.error
+            waits_for=shown.waits_for, waits_text=shown.text, next_try=None, error=study.error
         )
         self.findings.memory[study.uid] = remembered(study)
         self.job.keep_state()

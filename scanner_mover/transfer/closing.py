@@ -142,7 +142,7 @@ class Closing:
             error=error,
         )
         next_try = None if why.seconds is None else round(time.time() + why.seconds, 1)
-        study.memory = study.memory._replace(waits_for=why.waits_for.value, waits_text=why.text, next_try=next_try)
+        study.memory = study.memory._replace(waits_for=why.waits_for, waits_text=why.text, next_try=next_try)
         return why
 
     def _look_at_age(self, study: Study, why: Waiting, *, may_fail: bool) -> Outcome:

@@ -6,6 +6,7 @@ then begins anew, which asks the scanner for nothing that is here. A plain modul
 
 from __future__ import annotations
 
+import enum
 import functools
 import math
 import types
@@ -62,7 +63,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
-    return value
+    return value.value if isinstance(value, enum.Enum) else value
 
 
 def _read_or_none(kind: type, value: Any) -> Any:
@@ -76,7 +77,7 @@ def _read_or_none(kind: type, value: Any) -> Any:
 def _reader(kind: Any) -> Callable[[Any], Any]:
     """What reads a value as KIND, one of the types that the records have; it is made once for each type.
 
-    It raises TypeError or ValueError for a value that is none.
+    It raises TypeError or ValueError for a value that is not of that type.
     """
     arguments: tuple[Any, ...] = getattr(kind, "__args__", ())
     if isinstance(kind, types.UnionType):
@@ -91,6 +92,8 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         return lambda value: {_a(str, key): read(one) for key, one in _a(dict, value).items()}
     if kind in _SINGLE:
         return _SINGLE[kind]
+    if issubclass(kind, enum.Enum):
+        return lambda value: kind(value)
     defaults = kind._field_defaults
     # Nothing that a file holds is the default of a field that has none.
     fields = [(name, _reader(hint), defaults.get(name, kind)) for name, hint in kind.__annotations__.items()]

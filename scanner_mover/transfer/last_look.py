@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scanner_mover import clock
-from scanner_mover.failures import Failure
+from scanner_mover.failures import Failure, Level
 from scanner_mover.rules import closing as rules
 from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.records import Listing
@@ -63,12 +63,12 @@ class LastLook:
 
     def _is_answered(self, study: Study, reported: Everything) -> bool:
         """Whether every question before closing was answered; a refusal of a level is an answer (R22 b, R35)."""
-        questions: list[tuple[str, Failure | None]] = [("SERIES", reported.series.failure)]
-        questions += [("IMAGE", one.failure) for one in reported.images.values()]
-        questions.append(("STUDY", reported.study.failure))
+        questions: list[tuple[Level, Failure | None]] = [(Level.SERIES, reported.series.failure)]
+        questions += [(Level.IMAGE, one.failure) for one in reported.images.values()]
+        questions.append((Level.STUDY, reported.study.failure))
         for level, failure in questions:
-            if failure is not None and (level == "SERIES" or not series_rules.is_answer(failure)):
-                text = f"{study.uid}, the scanner could not be asked at {level} level before closing"
+            if failure is not None and (level is Level.SERIES or not series_rules.is_answer(failure)):
+                text = f"{study.uid}, the scanner could not be asked at {level.value} level before closing"
                 note_failure(self.job, self.findings, study, failure, text)
                 return False
         return True
@@ -105,10 +105,11 @@ class LastLook:
             reported.series, reported.images, len(reported_series), numbers
         ):
             return
+        at_study_level = counted(reported.images, "image", "images") if reported.images else "? images"
         text = (
-            f"study {study.uid}: the scanner reports {reported.series or '?'} series with {reported.images or '?'} "
-            f"images at STUDY level, but lists {len(reported_series)} series with {sum(filter(None, numbers))}: it is "
-            "not closed; does the scanner limit the number of its answers?"
+            f"study {study.uid}: the scanner reports {reported.series or '?'} series with {at_study_level} at STUDY "
+            f"level, but lists {len(reported_series)} series with {sum(filter(None, numbers))}: it is not closed; does "
+            "the scanner limit the number of its answers?"
         )
         study.error = study.error or "the scanner does not list all series"
         self.findings.faults.append(fault(cut_short(study.uid, text)))

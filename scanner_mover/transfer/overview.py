@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from scanner_mover.rules.records import StudyMemory
 
 _FAILED_SHOWN_SECONDS = 7 * 86400.0
-# A state file may hold anything: only words of the contract are accepted.
-_WORDS = {one.value: one for one in WaitsFor}
-_OUTCOMES = {one.value: one for one in Outcome}
-_PROCEDURES = {one.value: one for one in Procedure}
 
 
 class Closed(Record):
@@ -227,7 +223,7 @@ def _waiting(history: StudyMemory) -> Waiting:
     """What a request waits for, by what is remembered of it."""
     stuck = [uid for uid, one in history.series.items() if one.stuck]
     return Waiting(
-        waits_for=_WORDS.get(history.waits_for, WaitsFor.NOTHING),
+        waits_for=history.waits_for,
         text=history.waits_text or history.error or "",
         next_try=history.next_try,
         stuck=tuple(sorted(stuck, key=uid_order)),
@@ -243,9 +239,7 @@ def _report(study_instance_uid: str, history: StudyMemory, settings: Settings) -
         for uid, one in sorted(history.series.items(), key=lambda item: uid_order(item[0]))
         if is_wanted(one.modality, settings.modalities)
     )
-    outcome = _OUTCOMES.get(history.outcome, Outcome.WAITING)
-    procedure = _PROCEDURES.get(history.procedure, Procedure.UNKNOWN)
-    return StudyReport(study_instance_uid, outcome, series, procedure, history.error)
+    return StudyReport(study_instance_uid, history.outcome, series, history.procedure, history.error)
 
 
 def _free_bytes(folders: DataFolders) -> int | None:

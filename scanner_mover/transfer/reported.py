@@ -228,11 +228,12 @@ def of_hooks(
 def shortened(changes: Sequence[Change]) -> list[Change]:
     """CHANGES for people: of many that begin or end at once the first, and how many more there are."""
     short = []
-    for ended, word in ((False, "more"), (True, "more have recovered")):
+    for ended, one_more, several in ((False, "", ""), (True, " has recovered", " have recovered")):
         some = [one for one in changes if one.ended is ended]
         short += some[:_MOST_LINES]
         if len(some) > _MOST_LINES:
-            text = f"and {len(some) - _MOST_LINES} {word}: see `scanner-mover status` and the log"
+            left = len(some) - _MOST_LINES
+            text = f"and {left} more{one_more if left == 1 else several}: see `scanner-mover status` and the log"
             short.append(Change(text, ended))
     return short
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from scanner_mover.config import Settings
-from scanner_mover.dicom import is_uid
+from scanner_mover.dicom import is_uid, uid_order
 from scanner_mover.moment import Moment
 from scanner_mover.rules import asking, closing, retrieving
 from scanner_mover.rules import series as series_rules
@@ -294,5 +294,5 @@ def series_reports(study: Study) -> tuple[SeriesReport, ...]:
             one.memory.retrieved,
             one.memory.error,
         )
-        for one in sorted(study.wanted, key=lambda series: series.uid)
+        for one in sorted(study.wanted, key=lambda series: uid_order(series.uid))
     )

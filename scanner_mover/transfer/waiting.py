@@ -23,11 +23,11 @@ def note_quiet(study: Study) -> None:
     """Remember since when the scanner has reported the same of STUDY, from the end of its procedure on (R22 a)."""
     if not study.answered:
         return
-    ended_before = study.memory.procedure == study.procedure.value
+    ended_before = study.memory.procedure is study.procedure
     earlier = study.memory.fingerprint if ended_before else None
     since = rules.unchanged_since(study.fingerprint, earlier, study.memory.unchanged_since, study.asked_at)
     study.memory = study.memory._replace(
-        fingerprint=study.fingerprint, unchanged_since=since, procedure=study.procedure.value
+        fingerprint=study.fingerprint, unchanged_since=since, procedure=study.procedure
     )
 
 

@@ -74,7 +74,7 @@ def leave():
 def test_a_tool_that_never_ends_is_ended_after_stall_seconds(fake, tmp_path):
     tools = fake(LEAVES_ITS_NUMBER + "leave(); time.sleep(600)")
     run = tools.run("findscu", [str(tmp_path / "number")], stall_seconds=1)
-    assert (run.ended, run.exit_status) == ((Why.NO_PROGRESS, "ended: no progress for 1 seconds"), -signal.SIGTERM)
+    assert (run.ended, run.exit_status) == ((Why.NO_PROGRESS, "ended: no progress for 1 s"), -signal.SIGTERM)
     assert not is_running(int((tmp_path / "number").read_text()))
 
 
@@ -94,7 +94,7 @@ def test_what_it_prints_is_progress(fake):
 def test_but_not_for_ever_when_nothing_comes_of_it(fake):
     tools = fake("import time\nwhile True: print('Pending', flush=True); time.sleep(0.1)")
     run = tools.run("findscu", [], stall_seconds=30, progress=lambda: 0, most_seconds=1.5)
-    assert run.ended == (Why.TOO_LONG, "ended: no progress for 1.5 seconds")
+    assert run.ended == (Why.TOO_LONG, "ended: no progress for 1.5 s")
 
 
 def test_of_several_that_run_together_each_has_its_own_end(fake):
@@ -103,7 +103,7 @@ def test_of_several_that_run_together_each_has_its_own_end(fake):
     )
     ends, goes_on = tools.run_together("findscu", [Call(["ends"]), Call(["goes on"])], stall_seconds=30, most_seconds=4)
     assert (ends.ended, ends.exit_status) == (None, 3)
-    assert goes_on.ended == (Why.TOO_LONG, "ended: no progress for 4 seconds")
+    assert goes_on.ended == (Why.TOO_LONG, "ended: no progress for 4 s")
 
 
 def test_one_that_ended_by_itself_is_not_ended_by_us_while_another_goes_on(fake):

@@ -201,7 +201,7 @@ class TestOthers:
         with scenario.site.moving() as passing, sending_without_end(scenario, tmp_path) as sent:
             assert passing.wait(120) == 5
         assert len(sent) > 5, "nothing was sent: the test tests nothing"
-        assert scenario.said("failed: ended: no progress for 5 seconds")
+        assert scenario.said("failed: ended: no progress for 5 s")
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
     def test_a_stranger_does_not_fill_the_disk(

@@ -9,7 +9,7 @@ _PAGE = _TOP / "fixtures" / "reference" / "rules.md"
 # `R22 a` and `r22b` in a name are rule 22.
 _IN_NAME = re.compile(r"(?<=_)[rR](\d+)[ab]?(?=_)")
 _TEST = re.compile(r"^ *def (test_\w+)\(", re.MULTILINE)
-_CITED = re.compile(r"\bR(\d{1,3})\b")
+_CITED = re.compile(r"(?<![A-Za-z0-9])R(\d{1,3})[ab]?(?![A-Za-z0-9])")
 
 
 class Rule(NamedTuple):
@@ -62,11 +62,11 @@ def test_a_rule_that_is_built_has_the_test_that_it_names() -> None:
     assert [rule.test for rule in built if str(rule.number) not in _IN_NAME.findall(str(rule.test))] == []
 
 
-def test_code_and_tests_cite_no_other_rule() -> None:
+def test_code_tests_and_documents_cite_no_other_rule() -> None:
     there = {rule.number for rule in _RULES}
     cited = {
         f"{path.relative_to(_TOP)}: R{number}"
-        for path in _python_files("scanner_mover", "tests", "fixtures")
+        for path in [*_python_files("scanner_mover", "tests", "fixtures"), *_TOP.glob("*.md"), *_TOP.glob("*/*.md")]
         for number in _CITED.findall(path.read_text())
         if int(number) not in there
     }

@@ -53,6 +53,15 @@ def test_a_demo_that_fails_leaves_nothing_behind_either(temporary, monkeypatch, 
     assert capsys.readouterr().out == ""
 
 
+def test_a_disk_that_takes_no_more_is_no_error_of_ours(temporary, monkeypatch):
+    def fail(place: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(demo, "_show", fail)
+    with pytest.raises(UnusableError, match=r"^the demo cannot write its files: No space left on device$"):
+        demo.run(None)
+
+
 @pytest.mark.parametrize("keep", ["empty", "new", "new/below"])
 def test_what_is_kept_lies_in_a_new_or_empty_folder_and_stays(tmp_path, monkeypatch, keep):
     (tmp_path / "empty").mkdir()

@@ -151,6 +151,7 @@ def test_problems_are_lines_on_standard_error_and_no_failure(run, capsys):
     [
         (12.0, {}, None),
         (11.9, {}, "the last pass is 12 seconds old: does cron run us?"),
+        (0.5, {"last_pass_at": 999.0}, "the last pass is 1 second old: does cron run us?"),
         (0.0, {"last_pass_at": 1000.0}, None),
         (0.0, {"last_pass_at": 1060.0}, None),
         (60.0, {"last_pass_at": None}, "there never was a pass"),

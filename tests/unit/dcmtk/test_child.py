@@ -46,7 +46,7 @@ def test_neither_output_nor_progress_for_the_stall_limit_ends_it(monkeypatch):
     progress[0] = 1
     assert clock.after(2, size=1) is None, "something changed elsewhere"
     assert clock.after(9, size=1) is None
-    assert clock.after(1, size=1) == Ending(Why.NO_PROGRESS, "ended: no progress for 10 seconds")
+    assert clock.after(1, size=1) == Ending(Why.NO_PROGRESS, "ended: no progress for 10 s")
 
 
 def test_output_alone_does_not_keep_it_beyond_the_other_limit(monkeypatch):
@@ -57,7 +57,7 @@ def test_output_alone_does_not_keep_it_beyond_the_other_limit(monkeypatch):
     progress[0] = 1
     for size in range(5, 10):
         assert clock.after(6, size) is None
-    assert clock.after(6, 10) == Ending(Why.TOO_LONG, "ended: no progress for 30 seconds")
+    assert clock.after(6, 10) == Ending(Why.TOO_LONG, "ended: no progress for 30 s")
 
 
 def test_it_is_looked_at_now_and_then_only(monkeypatch):

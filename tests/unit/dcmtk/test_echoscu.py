@@ -77,7 +77,7 @@ def test_only_success_is_success(line):
 
 
 def test_one_that_falls_silent_was_ended_by_us():
-    ending = Ending(Why.NO_PROGRESS, "ended: no progress for 130 seconds")
+    ending = Ending(Why.NO_PROGRESS, "ended: no progress for 130 s")
     assert failure(Run(err=["I: Requesting Association"], exit_status=-15, ended=ending)) == Failure(
         Kind.STALLED, ending.text, Detail(service=Service.ECHO)
     )

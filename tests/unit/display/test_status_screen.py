@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from scanner_mover.display.status_screen import screen
+from scanner_mover.display.status_screen import _head, screen
 from tests.unit.display.overviews import ERROR, EVERYTHING, EVERYTHING_HOSTILE, LONGEST, QUIET, RUNNING, STUCK, overview
 
 WIDTHS = [40, 60, 80, 120, 160, 200]
@@ -107,6 +107,15 @@ def test_nothing_from_a_file_is_markup_or_obeyed(width, colours):
 
 def test_an_error_without_a_number_has_an_empty_bar():
     assert re.search(r"in progress  0 of 1 +0 +error", shown(overview(ERROR), 160))
+
+
+def test_a_pass_that_hangs_is_red_and_the_last_one_keeps_its_own_colour():
+    hanging = overview(RUNNING, hangs="the pass that runs has logged nothing for 2 h")
+    hanging.state.exit_status = 5
+    lines = {str(line): line.style for line in _head(hanging)}
+    assert lines["the pass that runs has logged nothing for 2 h"] == "bold red"
+    (last_pass,) = (style for line, style in lines.items() if line.startswith("last pass "))
+    assert last_pass == "red"
 
 
 def test_nothing_requested_is_said():

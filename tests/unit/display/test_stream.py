@@ -81,7 +81,7 @@ def test_a_reader_that_does_not_read_is_waited_for_no_longer_than_was_said(pipe,
     writer.write("x" * 1_000_000)
     writer.flush()
     assert time.monotonic() - began >= 0.1
-    assert stream.failure == "nobody read it for 0.1 seconds"
+    assert stream.failure == "nobody read it for 0.1 s"
 
 
 @pytest.mark.parametrize("most_seconds", [None, 60.0])

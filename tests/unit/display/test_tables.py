@@ -55,6 +55,15 @@ def test_a_series_does_not_repeat_the_study_that_was_asked_for(width, capsys):
     assert "protocol" not in words
 
 
+@pytest.mark.parametrize(("number", "words"), [("1", "1 series  1 image"), ("2", "2 series  2 images")])
+def test_a_number_in_a_line_has_the_word_for_it(monkeypatch, capsys, number, words):
+    monkeypatch.setattr(tables, "console", lambda **_: Console(width=60))
+    row = [number if one.startswith("Number") else text for one, text in zip(STUDY_KEYWORDS, STUDY, strict=True)]
+    tables.show_rows(STUDY_KEYWORDS, [row])
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if " series " in line)
+    assert line.rstrip().endswith(words)
+
+
 def test_nothing_found_is_said(width, capsys):
     tables.show_rows(STUDY_KEYWORDS, [])
     assert printed(capsys, width) == ["nothing found"]

@@ -109,7 +109,7 @@ class Place:
     def listen(self, quiet: float = 5.0, most: float = 300.0, until: Callable[[], bool] | None = None) -> Filed:
         """Listen on; with each look at the folder the next one of `events` happens."""
         growth = self.receiver.growth
-        self.receiver.growth_of_requested = lambda: (growth()[0], self.size)  # type: ignore[method-assign]
+        self.receiver.growth = lambda: (growth()[0], self.size)  # type: ignore[method-assign]
         return self.receiver.listen_on(quiet, most, until)
 
     def grows(self) -> None:

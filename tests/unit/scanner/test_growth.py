@@ -1,7 +1,5 @@
 """The progress of a retrieve: which files of a staging folder count, and how often each of them is read."""
 
-import os
-
 import pytest
 
 from scanner_mover.scanner import growth
@@ -38,23 +36,15 @@ def growing(tmp_path) -> Growth:
 def test_a_folder_that_is_not_there_or_is_empty_has_nothing(tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
         here = Growth(str(folder), [STUDY])
-        assert here.of_all() == here.of_requested() == (0, 0)
+        assert here.of_requested() == (0, 0)
 
 
-def test_all_files_count_but_hidden_ones(tmp_path, growing):
+def test_what_is_hidden_or_no_image_does_not_count(tmp_path, growing):
     (tmp_path / "a").write_bytes(image(STUDY, size=100))
     (tmp_path / "b").write_bytes(b"no DICOM")
     (tmp_path / "c").touch()
     (tmp_path / ".hidden").write_bytes(image(STUDY, size=1000))
-    assert growing.of_all() == (3, 108)
     assert growing.of_requested() == (1, 100)
-
-
-def test_what_a_link_leads_to_has_no_size_here(tmp_path, growing):
-    target = tmp_path / ".target"
-    target.write_bytes(bytes(10_000))
-    (tmp_path / "link").symlink_to(target)
-    assert growing.of_all() == (1, len(os.fsencode(target)))
 
 
 def test_files_of_requested_studies_only(tmp_path):
@@ -77,7 +67,6 @@ def test_what_cannot_be_read_is_of_no_study(tmp_path, growing, kind):
     else:
         (tmp_path / "b").mkdir()
     assert growing.of_requested() == (1, 100)
-    assert growing.of_all()[0] == 2
 
 
 def test_what_goes_away_no_longer_counts(tmp_path, growing):
@@ -85,7 +74,7 @@ def test_what_goes_away_no_longer_counts(tmp_path, growing):
         (tmp_path / name).write_bytes(image(STUDY, size=100))
     assert growing.of_requested() == (2, 200)
     (tmp_path / "a").unlink()
-    assert growing.of_requested() == growing.of_all() == (1, 100)
+    assert growing.of_requested() == (1, 100)
 
 
 def test_a_file_that_is_known_grows_without_being_read_again(tmp_path, growing, reads):
@@ -93,12 +82,6 @@ def test_a_file_that_is_known_grows_without_being_read_again(tmp_path, growing, 
         (tmp_path / "a").write_bytes(image(STUDY, size=size))
         assert growing.of_requested() == (1, size)
     assert reads == [100]
-
-
-def test_of_all_reads_no_header(tmp_path, growing, reads):
-    (tmp_path / "a").write_bytes(image(STUDY))
-    growing.of_all()
-    assert reads == []
 
 
 def test_a_file_of_another_study_is_read_again_when_it_has_twice_as_much(tmp_path, growing, reads):

@@ -61,7 +61,7 @@ def place(tmp_path) -> Place:
 def test_before_the_first_start_there_is_nothing(place):
     receiver = place.another()
     assert not receiver.running
-    assert receiver.growth() == receiver.growth_of_requested() == (0, 0)
+    assert receiver.growth() == (0, 0)
     assert receiver.file() == receiver.end() == Filed()
     assert not place.raw.exists() and staging_left(place.folders) == []
 

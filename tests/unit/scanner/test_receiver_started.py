@@ -48,8 +48,7 @@ def test_it_listens_from_the_first_start_to_the_end(place):
 def test_what_is_asked_of_storescp_while_it_runs(place):
     place.receiver.start()
     place.arrives("a", "b")
-    assert place.receiver.growth() == (2, 10)
-    assert place.receiver.growth_of_requested() == (0, 0), "nothing in them names a requested study"
+    assert place.receiver.growth() == (0, 0), "nothing in them names a requested study"
     assert place.receiver.refused() == ("MRImageStorage",) and place.receiver.why_it_died() is None
     place.storescp.on_denied("denied connection from 10.0.0.1")
     rule = "a rule for storescp in /etc/hosts.allow or /etc/hosts.deny refuses it"

@@ -111,7 +111,7 @@ class Attempt:
         self.now += self.filing_seconds
         return self.filed
 
-    def growth_of_requested(self) -> tuple[int, int]:
+    def growth(self) -> tuple[int, int]:
         return 3, 300
 
     def _do(self, what: str) -> None:

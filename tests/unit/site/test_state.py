@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scanner_mover.errors import UnusableError
 from scanner_mover.moment import Moment
+from scanner_mover.rules.outcomes import Outcome, Procedure
 from scanner_mover.rules.records import Attempt, Listing, SeriesMemory, StudyMemory
 from scanner_mover.site.state import State, load, note_failed_write, save
 from scanner_mover.transfer.history import study_from_json, to_json
@@ -45,8 +46,8 @@ def keep(state: State, path: Path) -> None:
 def known() -> StudyMemory:
     moment = Moment("boot", 12.5)
     return StudyMemory(
-        outcome="waiting",
-        procedure="ended",
+        outcome=Outcome.WAITING,
+        procedure=Procedure.ENDED,
         error="no answer",
         seen="2026-01-31T10:00:00+01:00",
         fingerprint="a fingerprint",

@@ -6,7 +6,7 @@ import pytest
 
 from scanner_mover.errors import Ended, UnusableError
 from scanner_mover.failures import Failure, Kind, Service
-from scanner_mover.rules.outcomes import Outcome
+from scanner_mover.rules.outcomes import Outcome, Procedure
 from scanner_mover.rules.records import Attempt, ReportedSeries, SeriesMemory, StudyMemory
 from scanner_mover.transfer import all_requests
 from scanner_mover.transfer.job import Findings
@@ -169,7 +169,7 @@ def test_R25_a_study_of_which_something_cannot_be_used_stops_no_other(one_pass):
     ]
     assert [str(one.cause) for one in found.faults] == [error] and error in one_pass.lines
     kept = found.memory[ONE]
-    assert (kept.outcome, kept.error, kept.event, kept.procedure) == ("error", error, error, "ended")
+    assert (kept.outcome, kept.error, kept.event, kept.procedure) == (Outcome.ERROR, error, error, Procedure.ENDED)
     assert kept.event_at == kept.seen != ""
 
 
@@ -219,7 +219,7 @@ def test_a_study_that_is_closed_is_forgotten_but_not_where_nothing_moves(one_pas
     one_pass.console.sends[f"{ONE}.1"] = 2
     found = one_pass.run(closes=False, by_hand=True)
     assert found.reports[0].outcome is Outcome.FINISHED and path.exists()
-    assert found.memory[ONE].outcome == "finished" and found.closed == []
+    assert found.memory[ONE].outcome is Outcome.FINISHED and found.closed == []
     found = one_pass.run()
     assert found.reports[0].outcome is Outcome.FINISHED and not path.exists()
     assert found.memory == {} and [one.study_instance_uid for one in found.closed] == [ONE]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scanner_mover.failures import Failure, Kind, Service
-from scanner_mover.rules.outcomes import Outcome
+from scanner_mover.rules.outcomes import Outcome, Procedure
 from scanner_mover.rules.records import Asked, Attempt, Listing, ReportedSeries, SeriesMemory, StudyMemory
 from scanner_mover.scanner.inventory import ImageAnswer
 from scanner_mover.site.mpps import Step
@@ -221,7 +221,7 @@ def test_the_report_of_a_study(one_pass):
         ],
     }
     memory = one_pass.memory[ONE]
-    assert (memory.outcome, memory.procedure, memory.error) == ("waiting", "in progress", None)
+    assert (memory.outcome, memory.procedure, memory.error) == (Outcome.WAITING, Procedure.IN_PROGRESS, None)
 
 
 def test_R20_a_step_in_progress_whose_file_is_gone_is_told_when_a_second_pass_misses_it(one_pass):

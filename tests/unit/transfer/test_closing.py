@@ -118,7 +118,7 @@ class Site:
 
     @property
     def waits(self) -> tuple[str, str]:
-        return self.memory.waits_for, self.memory.waits_text
+        return self.memory.waits_for.value, self.memory.waits_text
 
     @property
     def next_try(self) -> float | None:
@@ -511,7 +511,7 @@ def test_the_word_of_the_contract_is_always_one_of_them(site):
     for steps in ((), (RUNNING,), (Step("x", readable=False),)):
         site.steps = steps
         site.pass_(100)
-        assert site.memory.waits_for in words
+        assert site.memory.waits_for.value in words
 
 
 # R20

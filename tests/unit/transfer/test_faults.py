@@ -380,6 +380,7 @@ def test_of_many_at_once_the_first_are_told_and_how_many_more_there_are():
     ]
     assert [one.ended for one in lines] == [False] * 6 + [True] * 6
     assert shortened(began[:5]) == began[:5]
+    assert shortened(ended[:6])[-1].text.startswith("and 1 more has recovered: ")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_mover.moment import Moment
+from scanner_mover.rules.outcomes import Outcome, WaitsFor
 from scanner_mover.rules.records import Asked, Attempt, Listing, SeriesMemory, Silence, StudyMemory
 from scanner_mover.transfer.history import (
     silence_from_json,
@@ -117,6 +118,9 @@ def test_a_value_that_is_damaged_never_comes_back_as_something_of_another_type(m
         {"unchanged_since": ["boot"]},
         {"unchanged_since": ["boot", "12"]},
         {"unchanged_since": [7, 12]},
+        {"outcome": "anything"},
+        {"procedure": None},
+        {"waits_for": []},
         {"series": []},
         {"series": {"1.2.3": None}},
         {"series": {"1.2.3": {"received": 2.5}}},
@@ -127,9 +131,9 @@ def test_a_value_that_is_damaged_never_comes_back_as_something_of_another_type(m
     ],
 )
 def test_damage_costs_the_memory_of_that_study_alone(change):
-    good = to_json(StudyMemory(outcome="waiting"))
+    good = to_json(StudyMemory(outcome=Outcome.ERROR, waits_for=WaitsFor.SCANNER))
     known, broken = studies_from_json({"1.2.3": good, "1.2.4": {**good, **change}, "1.2.5": "text"})
-    assert known == {"1.2.3": StudyMemory(outcome="waiting")}
+    assert known == {"1.2.3": StudyMemory(outcome=Outcome.ERROR, waits_for=WaitsFor.SCANNER)}
     assert broken == ["1.2.4", "1.2.5"]
 
 

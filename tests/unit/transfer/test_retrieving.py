@@ -13,6 +13,7 @@ from scanner_mover import clock
 from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Failure, Kind, Level, Service
 from scanner_mover.moment import Moment
+from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.rules.records import Attempt, ReportedSeries, SeriesMemory, Silence
 from scanner_mover.rules.retrieving import PassLimits
 from scanner_mover.scanner.inventory import ImageAnswer
@@ -305,7 +306,7 @@ def test_while_it_is_retrieved_that_is_kept_for_status(made):
     one.console.sends = uids(6)
     one.run()
     memory = one.findings.memory[STUDY]
-    assert (memory.waits_for, memory.waits_text, memory.next_try) == ("retrieve", "retrieving", None)
+    assert (memory.waits_for, memory.waits_text, memory.next_try) == (WaitsFor.RETRIEVE, "retrieving", None)
 
 
 def test_R29_an_attempt_of_which_nothing_was_sent_counts_nothing(made):

@@ -111,6 +111,12 @@ def test_R22_other_numbers_make_another_fingerprint(tmp_path):
     assert make_study(tmp_path, ReportedSeries(SERIES, 6)).fingerprint in prints
 
 
+def test_series_are_reported_in_the_order_of_their_numbers(tmp_path):
+    uids = [f"{STUDY}.{number}" for number in (10, 9, 1)]
+    study = make_study(tmp_path, *(ReportedSeries(uid, 6) for uid in uids))
+    assert [one.series_instance_uid for one in series_reports(study)] == uids[::-1]
+
+
 def test_R40_what_is_not_wanted_is_no_part_of_it(tmp_path):
     reported = [ReportedSeries(SERIES, 6, modality="MR"), ReportedSeries(f"{STUDY}.2", 3, modality="SR")]
     study = make_study(tmp_path, *reported, modalities=("MR",))
