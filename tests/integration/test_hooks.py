@@ -31,7 +31,7 @@ def test_a_program_that_hangs_is_ended_with_all_that_it_started(file, tmp_path, 
     reported = run_hooks(settings(file, on_failed=(hook,), on_fault=(other,)), [FAILED, FAILED, FAULT, FAILED])
     assert time.monotonic() - began < 40, "it was waited for once, not for each event"
     assert [one.event for one in reported] == [FAILED, FAILED, FAILED]
-    assert "for 1 seconds" in reported[0].text and "not run" in reported[1].text and "not run" in reported[2].text
+    assert "for 1 s" in reported[0].text and "not run" in reported[1].text and "not run" in reported[2].text
     assert (tmp_path / "got").read_text() == "x", "another program does not suffer from it"
     for process_id in children.read_text().split():
         wait_until(lambda process_id=process_id: not is_running(int(process_id)))
