@@ -180,7 +180,7 @@ def test_a_movescu_without_progress_is_ended(tmp_path):
     fake = fake_tool(tmp_path / "tools", "movescu", "import time; time.sleep(600)")
     moved = move(
         Toolbox({"movescu": str(fake)}, {}),
-        settings(retrieve_stall_seconds=0.5),
+        settings(retrieve_stall_seconds=0.1),
         "query",
         progress=lambda: None,
         on_response=lambda: None,

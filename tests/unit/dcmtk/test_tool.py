@@ -296,7 +296,7 @@ def test_R12_the_real_one_will_do():
 # Anything
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(out=st.binary(max_size=200), err=st.binary(max_size=200), status=st.integers(0, 255))
 def test_whatever_a_tool_prints_comes_back(tmp_path_factory, out, err, status):
     folder = tmp_path_factory.getbasetemp() / "any"

@@ -60,7 +60,7 @@ def uids():
     return groups.map(".".join).filter(lambda uid: len(uid) <= 64)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=8)
 @given(study=uids(), series=uids(), which=st.integers(0, 2))
 def test_R11_R15_they_are_what_dump2dcm_makes_byte_for_byte(tools, tmp_path_factory, study, series, which):
     folder = tmp_path_factory.mktemp("queries")
