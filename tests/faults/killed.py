@@ -20,7 +20,7 @@ def kill(scenario: Scenario, sent: signal.Signals, moment: float) -> None:
         process.send_signal(sent)
         _, error = process.communicate(timeout=240)
     new = site.log()[before:]
-    assert "Traceback" not in new
+    assert "Traceback" not in new, new
     # While Python itself starts it says so of SIGINT, and nobody can keep it from that; nor from an exit status of 1.
     at_start = sent == signal.SIGINT and not new
     interrupted = at_start and error.rstrip().endswith("KeyboardInterrupt")
