@@ -13,11 +13,16 @@ def counted(number: int, one: str, several: str) -> str:
     return f"{number} {one if number == 1 else several}"
 
 
+def in_seconds(seconds: float) -> str:
+    """SECONDS, rounded, with the word for them: `1 second`."""
+    return counted(round(seconds), "second", "seconds")
+
+
 def out_of(number: int, total: int | None) -> str:
     """NUMBER of TOTAL: `3 of 6`, or `3` where the total is not known."""
     return str(number) if total is None else f"{number} of {total}"
 
 
-def images_of(number: int, total: int | None) -> str:
+def images_of(number: int, total: int | None = None) -> str:
     """NUMBER images of TOTAL: `3 of 6 images`, or `3 images` where the total is not known."""
     return f"{out_of(number, total)} {'image' if (number if total is None else total) == 1 else 'images'}"

@@ -13,7 +13,7 @@ from scanner_mover.files import open_regular
 from scanner_mover.site import state
 from scanner_mover.site.disk import free_bytes
 from scanner_mover.site.folders import DataFolders, ServerFolders, is_switched_on
-from scanner_mover.text import counted
+from scanner_mover.text import in_seconds
 from scanner_mover.transfer.faults import SCANNER
 from scanner_mover.transfer.overview import is_locked, look
 from scanner_mover.transfer.reported import from_json
@@ -168,14 +168,10 @@ def passes(settings: Settings, server: ServerFolders) -> Findings:
     yield from map(fix, overview.left_alone)
     age = overview.last_pass_age_seconds
     if (age is not None and age <= _MOST_SECONDS_BETWEEN_PASSES) or running:
-        yield ok(f"the last pass began {_seconds(age or 0)} ago")
+        yield ok(f"the last pass began {in_seconds(age or 0)} ago")
         return
-    when = "there was no pass yet" if age is None else f"the last pass began {_seconds(age)} ago"
+    when = "there was no pass yet" if age is None else f"the last pass began {in_seconds(age)} ago"
     yield fix(f"{when}: call moveFromScanner.sh from cron every 15 seconds, or switch on the timer")
-
-
-def _seconds(age: float) -> str:
-    return counted(round(age), "second", "seconds")
 
 
 def faults(server: ServerFolders) -> Findings:

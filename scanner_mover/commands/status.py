@@ -8,7 +8,7 @@ from scanner_mover.arguments import StatusOptions
 from scanner_mover.display.output import json_line, put, say
 from scanner_mover.errors import ExitStatus, UsageError
 from scanner_mover.site.folders import ServerFolders, find_server_dir
-from scanner_mover.text import counted
+from scanner_mover.text import in_seconds
 from scanner_mover.transfer.overview import Overview, look
 
 
@@ -84,5 +84,5 @@ def _age(overview: Overview, most: float | None) -> ExitStatus:
     if age is None:
         say("there never was a pass")
     else:
-        say(f"the last pass is {counted(round(age), 'second', 'seconds')} old: does cron run us?")
+        say(f"the last pass is {in_seconds(age)} old: does cron run us?")
     return ExitStatus.ATTENTION

@@ -31,13 +31,6 @@ STYLES = {
     Outcome.ERROR: "bold red",
 }
 
-#: The word beside a number that is 1, where no heading stands above it.
-_ONE = {
-    "NumberOfStudyRelatedSeries": "series",
-    "NumberOfStudyRelatedInstances": "image",
-    "NumberOfSeriesRelatedInstances": "image",
-    "ImagesInAcquisition": "image",
-}
 _HEADINGS = {
     "StudyInstanceUID": "study UID",
     "SeriesInstanceUID": "series UID",
@@ -151,7 +144,8 @@ def _in_words(keyword: str, value: str) -> Text:
     shown = _shown(keyword, value)
     if not _is_count(keyword):
         return shown
-    return Text(f"{shown.plain} {_HEADINGS[keyword] if shown.plain != '1' else _ONE[keyword]}")
+    heading = _HEADINGS[keyword]
+    return Text(f"{shown.plain} {'image' if (shown.plain, heading) == ('1', 'images') else heading}")
 
 
 def _is_count(keyword: str) -> bool:

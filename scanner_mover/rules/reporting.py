@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scanner_mover.rules.outcomes import WaitsFor
 from scanner_mover.rules.records import STUCK_ATTEMPTS, SeriesMemory
 from scanner_mover.rules.series import Count
-from scanner_mover.text import counted, images_of
+from scanner_mover.text import images_of
 
 # R31: at most this many missing images are named.
 _MOST_NAMED = 3
@@ -176,5 +176,5 @@ def failed_reason(waiting: Waiting, missing: Sequence[SeriesMemory]) -> str:
     received = sum(one.received for one in missing)
     known = [one.expected for one in missing if one.expected is not None]
     images = images_of(received, sum(known) if len(known) == len(missing) else None)
-    text = f"{images} of {counted(len(missing), 'incomplete series', 'incomplete series')} arrived"
+    text = f"{images} of {len(missing)} incomplete series arrived"
     return text if why is None else f"{text}; {why}"

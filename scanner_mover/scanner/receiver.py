@@ -19,7 +19,7 @@ from scanner_mover.site.folders import DataFolders
 from scanner_mover.site.lock import Lock
 from scanner_mover.site.staging import Sorter, files_in, leave_staging, make_staging
 from scanner_mover.site.verdict import Origin
-from scanner_mover.text import counted
+from scanner_mover.text import images_of
 
 _LOOK_SECONDS = 0.2
 # How often, while images arrive, it is tried whether one can still be written.
@@ -216,7 +216,7 @@ def report(filed: Filed, log: Callable[[str], None]) -> None:
     for aside in filed.set_aside:
         log(f"set aside {aside.path}: {aside.text}")
     for lossy in filed.lossy:
-        images = counted(lossy.images, "image", "images")
+        images = images_of(lossy.images)
         log(
             f"{lossy.study_instance_uid}/{lossy.series_instance_uid}, {images} arrived in a lossy transfer syntax: "
             f"{lossy.name} ({lossy.transfer_syntax_uid})"

@@ -1,7 +1,7 @@
 """What `find` asks the scanner, and the rows that come out: one for each study or series, by DICOM's keywords."""
 
+import itertools
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from scanner_mover.dcmtk.dcmdump import Dump
 from scanner_mover.dcmtk.dump2dcm import Query
 from scanner_mover.dcmtk.tool import Toolbox, find_tools
 from scanner_mover.dicom import SPECIFIC_CHARACTER_SET, uid_order
-from scanner_mover.errors import UnusableError, reason
 from scanner_mover.failures import Failure, Level
 from scanner_mover.scanner.ask import ask
 from scanner_mover.scanner.charset import decode
 from scanner_mover.scanner.matching import matches_date, matches_text
 from scanner_mover.scanner.query_files import QueryFiles
+from scanner_mover.site.disk import make_folder
 
 STUDY_KEYWORDS = (
     "StudyDate",
@@ -82,7 +82,7 @@ class Wanted:
     def ignored_by(self, row: Row) -> list[str]:
         """The values that ROW does not match, by the names of the fields: the scanner ignored those keys.
 
-        The modality of a study is none of them: what a scanner does not report of it, the study's series do.
+        The modality of a study is never among them: if it is not reported, the series of the study are asked.
         """
         prefix = "Study" if self.level is Level.STUDY else "Series"
         study = _text(row["StudyInstanceUID"])
@@ -122,11 +122,11 @@ def search(settings: Settings, wanted: Wanted, limit: int | None, scratch_folder
     tools = find_tools()
     tls.check(tools, settings, ["findscu"])
 
+    numbers = itertools.count(1)  # each call has a folder of its own
+
     def ask_all(queries: Sequence[Query], keywords: Sequence[str]) -> list[_Asked]:
-        try:
-            folder = tempfile.mkdtemp(dir=scratch_folder)
-        except OSError as error:
-            raise UnusableError(f"no folder can be made in {scratch_folder}: {reason(error)}") from error
+        folder = os.path.join(scratch_folder, str(next(numbers)))
+        make_folder(folder)
         return _ask(tools, settings, folder, queries, keywords)
 
     answered, failure = ask_all([wanted.query()], wanted.keywords)[0]

@@ -1,8 +1,8 @@
 """The private folder into which images are received, and the way out of it: to `site/raw`, or to `site/rejected`.
 
 It lies in the file system of `site/raw`, so that an image gets its name there in one step, and only we may enter it. A
-hidden file in it says what a later pass must know if we are killed: during which boot it was made, and
-which studies were requested. We hold a lock on that file for as long as we live, so that a pass of another project,
+hidden file in it says what a later pass must know if we are killed: during which boot it was made, and which
+studies were requested. We hold a lock on that file for as long as we live, so that a pass of another project,
 which nothing else may keep apart from us, sees that the folder was not left over.
 """
 

@@ -28,7 +28,7 @@ from scanner_mover.site.disk import make_folder
 from scanner_mover.site.images import images_in
 from scanner_mover.site.mpps import Step
 from scanner_mover.site.requests import Request
-from scanner_mover.text import counted
+from scanner_mover.text import images_of
 from scanner_mover.transfer import health
 from scanner_mover.transfer.attempts import Attempts
 from scanner_mover.transfer.closed import Mover
@@ -238,7 +238,7 @@ def _event(error: str | None, series: int, retrieved: int, arrived: int) -> str 
         return error
     if not series:
         return "the scanner has no series of it"
-    images = counted(max(0, arrived), "image", "images")
+    images = images_of(max(0, arrived))
     if retrieved:
         return f"{retrieved} series retrieved, {images} arrived"
     return f"{images} arrived" if arrived > 0 else None

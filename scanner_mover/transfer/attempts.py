@@ -18,7 +18,7 @@ from scanner_mover.scanner.inventory import Inventory
 from scanner_mover.scanner.retrieve import NothingRetrievableError, Retriever, Sent
 from scanner_mover.site.filing import Kept, SetAside
 from scanner_mover.site.images import images_in
-from scanner_mover.text import counted
+from scanner_mover.text import images_of
 from scanner_mover.transfer.faults import SET_ASIDE, Fault, Message, fault, unusable
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.messages import note_failure, say_count, set_aside_text
@@ -78,7 +78,7 @@ class Attempts:
         before = max(memory.largest, len(series.here.names))
         retries = self.limits.retries if study.memory.failed_at is None else 0
         if how is How.BY_NAME:
-            missing = counted(memory.listing_missing, "image", "images")
+            missing = images_of(memory.listing_missing)
             job.log(f"{study.uid}/{uid}, asking for what is missing: {missing}")
         self._note_retrieving(study)
         sent, tries = Sent(), 0

@@ -10,7 +10,7 @@ from scanner_mover.rules import series as series_rules
 from scanner_mover.rules.records import Listing
 from scanner_mover.scanner.inventory import Everything, Inventory, StudyAnswer
 from scanner_mover.site.mpps import Step
-from scanner_mover.text import counted
+from scanner_mover.text import counted, images_of
 from scanner_mover.transfer import waiting
 from scanner_mover.transfer.faults import LISTS, cut_short, fault
 from scanner_mover.transfer.job import Findings, Job
@@ -95,7 +95,7 @@ class LastLook:
             one, several = "image that the scanner lists is not here", "images that the scanner lists are not here"
             log(f"{name}, {counted(listing.missing, one, several)}")
         if listing.succeeded and listing.answers != listing.listed:
-            log(f"{name}, the scanner lists {counted(listing.listed, 'image', 'images')} in {listing.answers} answers")
+            log(f"{name}, the scanner lists {images_of(listing.listed)} in {listing.answers} answers")
 
     def _look_for_a_cut(self, study: Study, reported: StudyAnswer) -> None:
         """If the STUDY level reports more than all series together, that is a fault (R35)."""
@@ -105,7 +105,7 @@ class LastLook:
             reported.series, reported.images, len(reported_series), numbers
         ):
             return
-        at_study_level = counted(reported.images, "image", "images") if reported.images else "? images"
+        at_study_level = images_of(reported.images) if reported.images else "? images"
         text = (
             f"study {study.uid}: the scanner reports {reported.series or '?'} series with {at_study_level} at STUDY "
             f"level, but lists {len(reported_series)} series with {sum(filter(None, numbers))}: it is not closed; does "

@@ -10,7 +10,7 @@ from scanner_mover.rules.reporting import Stuck
 from scanner_mover.rules.retrieving import ends_the_pass
 from scanner_mover.site.filing import SetAside
 from scanner_mover.site.verdict import DAMAGE, Reason
-from scanner_mover.text import counted
+from scanner_mover.text import images_of
 from scanner_mover.transfer.faults import fault, lost_step, lost_step_group
 from scanner_mover.transfer.job import Findings, Job
 from scanner_mover.transfer.study import Series, Study
@@ -34,7 +34,7 @@ def say_count(job: Job, study: Study, series: Series) -> None:
     if count.complete:
         job.log(f"{name}, we do have {count.received} of {count.expected}")
     elif count.expected is None:
-        images = counted(count.received, "image", "images")
+        images = images_of(count.received)
         job.log(f"{name}, we do have {images}, and the scanner does not say how many there are")
     elif not os.path.isdir(os.path.join(job.folders.raw, study.uid)):
         job.log(f"no study directory found {name}, we expect {count.expected} images")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from scanner_mover.config import Settings
 from scanner_mover.errors import ExitStatus
+from scanner_mover.text import counted
 from scanner_mover.transfer.faults import FIND, MOVE, Fault, is_of_one_call, line_of, study_of
 
 # Groups in which several faults can hold at the same time, for example one for each series.
@@ -228,12 +229,13 @@ def of_hooks(
 def shortened(changes: Sequence[Change]) -> list[Change]:
     """CHANGES for people: of many that begin or end at once the first, and how many more there are."""
     short = []
-    for ended, one_more, several in ((False, "", ""), (True, " has recovered", " have recovered")):
+    for ended in (False, True):
         some = [one for one in changes if one.ended is ended]
         short += some[:_MOST_LINES]
-        if len(some) > _MOST_LINES:
-            left = len(some) - _MOST_LINES
-            text = f"and {left} more{one_more if left == 1 else several}: see `scanner-mover status` and the log"
+        left = len(some) - _MOST_LINES
+        if left > 0:
+            more = counted(left, "more has recovered", "more have recovered") if ended else f"{left} more"
+            text = f"and {more}: see `scanner-mover status` and the log"
             short.append(Change(text, ended))
     return short
 

@@ -210,7 +210,7 @@ def test_the_clock_of_a_folder_that_we_may_not_write_is_no_line(server, closed):
 
 @pytest.fixture
 def passes(monkeypatch, server):
-    """The findings, where the lock is so and the last pass began so many seconds ago."""
+    """The findings for this state of the lock and this age of the last pass in seconds."""
 
     def passes(running: bool | None, age: float | None, **changes: object) -> list[Finding]:
         times = {"looked_at": 10_000.0, "last_pass_at": None if age is None else 10_000.0 - age}

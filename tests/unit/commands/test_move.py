@@ -251,7 +251,7 @@ def test_a_live_table_is_for_a_terminal_on_which_nothing_else_is_printed(show, o
 
 
 def held(site: Site, silent_seconds: float = 0) -> LockHeldError:
-    """What a pass meets while one that logged something so long ago holds its lock."""
+    """What a pass meets when another one holds the lock and last logged this many seconds ago."""
     site.lock_file.touch()
     then = time.time() - silent_seconds
     os.utime(site.lock_file, (then, then))

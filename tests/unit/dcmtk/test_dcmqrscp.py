@@ -15,7 +15,7 @@ PLACES = {"port": 4006, "ae_title": "SCANNER", "destination_ae_title": "MOVER", 
 
 
 class Tools:
-    """A toolbox whose server says these lines when it is started, and lives for so many looks at it."""
+    """A toolbox with a played server: it prints LINES at its start and is alive the first LOOKS times that we look."""
 
     def __init__(self, *lines: str, looks: int = 1000) -> None:
         self.lines, self.looks = lines, looks

@@ -91,7 +91,7 @@ class TestWhatDoesNotStart:
 
 
 def test_a_tool_gets_its_arguments_its_folder_and_no_more_memory_than_allowed(tmp_path):
-    """It waits until it is told to go on: its limit is set from outside, once it runs."""
+    """The program waits for a line from `go`, so that its limit can be set while it runs."""
     os.mkfifo(tmp_path / "go")
     path = shell_tool(tmp_path, "findscu", 'read line <go; echo "$line $1 $X"; ulimit -v >&2')
     lines: list[tuple[str, bool]] = []

@@ -81,7 +81,7 @@ def test_a_start_that_fails_leaves_nothing_behind(place, error):
     with pytest.raises(type(error)):
         place.receiver.start()
     assert place.storescp.ended and not place.receiver.running and staging_left(place.folders) == []
-    assert place.receiver.end() == Filed({PLACE: 1}), "what came before is told"
+    assert place.receiver.end() == Filed({PLACE: 1}), "what arrived before is in the result"
 
 
 @pytest.mark.parametrize("died", [False, True])

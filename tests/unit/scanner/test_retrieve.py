@@ -37,7 +37,7 @@ def failed(failure: Failure, *, sent: bool = True) -> MoveResult:
 
 class Attempt:
     """An attempt whose C-MOVEs end as `results` say, one after the other. `did` has all that is done, in that order;
-    the clock moves only while something sleeps or is told to take time.
+    the clock moves only while something sleeps or takes time on purpose.
     """
 
     def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:

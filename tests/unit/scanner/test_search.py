@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanner_mover.config import Settings
 from scanner_mover.dcmtk.dcmdump import Dump, Element
+from scanner_mover.errors import UnusableError
 from scanner_mover.failures import Level
 from scanner_mover.scanner.search import (
     SERIES_KEYWORDS,
@@ -16,6 +18,7 @@ from scanner_mover.scanner.search import (
     _row,
     _tag,
     answers_in,
+    search,
 )
 
 
@@ -82,6 +85,13 @@ def test_series_are_ordered_by_number_then_by_uid_and_those_without_a_number_com
 )
 def test_which_keys_a_scanner_ignored(wanted, row, ignored):
     assert wanted.ignored_by(row) == ignored
+
+
+def test_a_folder_for_answers_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    settings = Settings("ABCD", "config.json", "data", "127.0.0.1", 1, "SCANNER", "MOVER", None)
+    with pytest.raises(UnusableError, match=r"^the folder .*/file/1 cannot be made: Not a directory$"):
+        search(settings, Wanted(study_instance_uid="1.2.3"), None, str(tmp_path / "file"))
 
 
 def answer(**values: str) -> Dump:

@@ -39,8 +39,9 @@ def put(root: Path, study: str, series: str, number: int) -> None:
 class Console:
     """A scanner, asked and told to send by a pass. `did` says what it was asked for, in that order.
 
-    It has the series `has`, fails at the studies `fails`, lists other images than those that it reports by `lists`, and
-    `sends` so many images of a series, or raises. `retries` are those that each C-MOVE may have.
+    `has` are its series, `fails` the studies at which it fails, `lists` its lists of images where they differ from what
+    it reports, `sends` the number of images that it sends of a series, or what it raises. `retries`: how many each
+    C-MOVE may have.
     """
 
     def __init__(self, root: Path) -> None:

@@ -139,7 +139,7 @@ def test_R20_a_step_whose_file_is_gone_is_told_when_a_second_pass_misses_it(
 
 
 def stuck(tmp_path: Path, memory: SeriesMemory, *, expected: int | None = 6, here: int = 2, **more: Any) -> list[Any]:
-    """The causes that are told of a series that is remembered like this."""
+    """What is wrong with a series of this memory, as it is reported."""
     if here:
         have(tmp_path, uids(here))
     options = {name: more.pop(name) for name in ("modalities",) if name in more}
