@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 
+from scanner_mover import signals
 from scanner_mover.commands.check_line import Finding, Findings, fix, not_tested, ok
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import dcmsend, storescp, tls
@@ -20,6 +21,7 @@ from scanner_mover.site.staging import is_staging
 _RULES = " or ".join(storescp.RULES)
 # storescp looks up this machine's own name for each association; a scanner does not wait for ever.
 _LOOKUP_SECONDS = 2.0
+_LOOK_SECONDS = 0.1
 # Below the root that UUIDs have (DICOM PS3.5 section B.2).
 _UIDS = ("study_instance_uid", "2.25.1"), ("series_instance_uid", "2.25.2"), ("sop_instance_uid", "2.25.3")
 
@@ -114,4 +116,8 @@ def _lookup_seconds(name: str) -> float | None:
         over.set()
 
     threading.Thread(target=look_up, daemon=True).start()
-    return time.monotonic() - began if over.wait(_LOOKUP_SECONDS) else None
+    while not over.wait(_LOOK_SECONDS):
+        signals.check()
+        if time.monotonic() - began > _LOOKUP_SECONDS:
+            return None
+    return time.monotonic() - began

@@ -59,7 +59,7 @@ class _Daemon:
                 # The next of the fixed times. All that went by during the pass are made up for by one pass at once.
                 missed = (now - due) // every_seconds
                 due += every_seconds * max(1.0, missed)
-                time.sleep(max(0.0, due - now))
+                signals.sleep(due - now)
                 self._renew()
         except Ended:
             return ExitStatus.OK
@@ -88,10 +88,7 @@ class _Daemon:
             # The next pass may do better: it begins with nothing but the files.
             kept = error
             wrong[f"{type(error).__name__}: {error}"] = lambda: internal_error(kept, lambda: self._log_path)
-        failure = output.failed()
-        if failure is not None:
-            line = f"standard output cannot be written: {failure}"
-            wrong[line] = lambda: output.say(line)
+        output.bring_out()
         for text_of_it, report in wrong.items():
             if text_of_it not in self._reported:
                 report()

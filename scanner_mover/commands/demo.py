@@ -19,7 +19,6 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from scanner_mover import signals
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.commands.move import make_pass
 from scanner_mover.dcmtk import dcmqrscp
@@ -68,13 +67,11 @@ def run(keep: str | None) -> int:
 @contextlib.contextmanager
 def _place(keep: str | None) -> Iterator[str]:
     if keep is None:
-        with signals.deferred():
-            place = tempfile.mkdtemp(prefix="scanner-mover-demo.")
+        place = tempfile.mkdtemp(prefix="scanner-mover-demo.")
         try:
             yield place
         finally:
-            with signals.deferred():
-                shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
         return
     try:
         os.makedirs(keep, exist_ok=True)

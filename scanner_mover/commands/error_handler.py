@@ -19,9 +19,11 @@ def command(action: Callable[[], int], *, log: Callable[[], str | None], prints:
     LOG gives the path of the log that a traceback belongs into. PRINTS says whether standard output is what ACTION is
     called for.
     """
-    signals.install()
     try:
-        return finish(_attempt(action, log), was_the_job=prints)
+        signals.install()
+        exit_status = _attempt(action, log)
+        signals.check()
+        return finish(exit_status, was_the_job=prints)
     except Ended as ended:
         give_up(sys.stdout)
         return ended.exit_status

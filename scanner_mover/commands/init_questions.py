@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from scanner_mover import config_values as values
+from scanner_mover import signals
 from scanner_mover.arguments_by_hand import InitOptions
 from scanner_mover.config import DEFAULT_DATA_DIR
 from scanner_mover.config_values import Place
@@ -100,7 +101,7 @@ def _answer_on_terminal(question: _Question) -> Any:
     while True:
         sys.stdout.write(prompt)
         sys.stdout.flush()
-        line = sys.stdin.readline()
+        line = signals.waiting(sys.stdin.readline)
         if not line:
             raise UsageError("the questions were not answered; nothing was made")
         try:

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from scanner_mover import signals
+
 # Seconds between asking a tool to end and killing it.
 _GRACE_SECONDS = 2.0
 # No tool prints more than this by itself; one that does is broken and is ended.
@@ -103,7 +105,10 @@ class Child:
         return self._silent.wait(seconds)
 
     def wait(self) -> None:
-        """Wait until it ends by itself or is ended by the thread."""
+        """Wait until it ends by itself or is ended by the thread. Raises Ended."""
+        # Not in sh: it waits for threads of its own, which no signal may interrupt.
+        with contextlib.suppress(ChildProcessError):
+            signals.waiting(os.waitid, os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         self._process.wait()
 
     def is_alive(self) -> bool:

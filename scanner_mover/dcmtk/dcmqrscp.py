@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from string import Template
 
+from scanner_mover import signals
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError, reason
 
@@ -48,7 +49,7 @@ def serving(
         while not _listens(port):
             if not server.is_alive() or time.monotonic() > deadline:
                 raise UnusableError(f"dcmqrscp does not serve on port {port}: {' '.join(output).strip()}")
-            time.sleep(0.05)
+            signals.sleep(0.05)
         yield
 
 

@@ -18,6 +18,7 @@ import socket
 import time
 from collections.abc import Callable, Collection
 
+from scanner_mover import signals
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import failure, processes, tls
 from scanner_mover.dcmtk.association import whole_seconds
@@ -25,7 +26,6 @@ from scanner_mover.dcmtk.child import Child
 from scanner_mover.dcmtk.processes import Process
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError, reason
-from scanner_mover.signals import deferred
 
 NAME = "storescp"
 #: The files with rules about who may connect, and how a rule for a daemon is found in one.
@@ -83,7 +83,7 @@ def need_port(port: int) -> None:
             raise _cannot_open(port, reason(failed))
         if time.monotonic() > deadline:
             break
-        time.sleep(_PAUSE_SECONDS * 5)  # what a killed pass left has just been ended
+        signals.sleep(_PAUSE_SECONDS * 5)  # what a killed pass left has just been ended
     raise _cannot_open(port, "another program, perhaps a storage SCP, has it: stop it or set receive to false")
 
 
@@ -114,14 +114,13 @@ class Listener:
         port = self._settings.receive_port
         assert port is not None
         need_port(port)
-        with deferred():
-            started = self._tools.started(NAME, arguments(self._settings, self._folder), None, self._take)
-            self._child = self._stack.enter_context(started)
+        started = self._tools.started(NAME, arguments(self._settings, self._folder), None, self._take)
+        self._child = self._stack.enter_context(started)
         deadline = time.monotonic() + _START_SECONDS
         while not self._listens(port):
             if not self.is_alive() or time.monotonic() > deadline:
                 raise self._why_not(port)
-            time.sleep(_PAUSE_SECONDS)
+            signals.sleep(_PAUSE_SECONDS)
         # From 3.6.9 on it listens before it looks at keys and certificates, and ends if it cannot use them.
         if self._settings.tls is not None and self._child.falls_silent(_TLS_SECONDS):
             raise self._why_not(port)
@@ -159,7 +158,7 @@ class Listener:
 
         Gives the names of the files that were being written.
         """
-        with deferred():
+        with signals.deferred():
             cut = processes.end(self._members, [self._folder])
             leader = self._child.group if self._child is not None else 0
             processes.reap(one for one in self._members() if one.pid != leader)
@@ -196,8 +195,7 @@ def end_left_over(folders: Collection[str], is_wanted: Callable[[str], bool]) ->
 
     Gives the names of the files in FOLDERS that were being written. storescp makes no name twice.
     """
-    with deferred():
-        return processes.end(lambda: processes.with_argument(NAME, is_wanted), folders)
+    return processes.end(lambda: processes.with_argument(NAME, is_wanted), folders)
 
 
 def _cannot_open(port: int, why: str) -> UnusableError:

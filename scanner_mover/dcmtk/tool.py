@@ -104,6 +104,7 @@ class Toolbox:
         with tools.started(name, arguments, folder, _collector(run, on_line), limits) as child:
             while meanwhile is not None and not child.falls_silent(_MEANWHILE_SECONDS):
                 meanwhile()
+                check()
             child.wait()
         return _with_end_of(child, run)
 
@@ -147,15 +148,12 @@ class Toolbox:
         Raises UnusableError when the tool cannot be started.
         """
         check()
-        child: Child | None = None
+        child = start(self.paths[name], arguments, folder, self.environment, on_output, limits)
         try:
-            with deferred():
-                child = start(self.paths[name], arguments, folder, self.environment, on_output, limits)
             yield child
         finally:
-            if child is not None:
-                with deferred():
-                    child.end()
+            with deferred():
+                child.end()
 
 
 def _collector(run: Run, on_line: Callable[[str], None] | None) -> Callable[[str, bool], None]:

@@ -95,22 +95,29 @@ def json_line(value: Any) -> str:
 def finish(exit_status: int, *, was_the_job: bool) -> int:
     """Bring to standard output what is not there yet; gives the exit status of the program, so far EXIT_STATUS.
 
-    Where that fails or failed before, one line says so, and where the output WAS THE JOB the status is 4 at least.
+    Where that fails or failed before, and the output WAS THE JOB, the status is 4 at least.
     """
     if signals.is_ending():
         limit_waiting(_LONGEST_WAIT_AT_AN_END_SECONDS)
-    failure = failed()
-    if failure is None:
+    if bring_out() or not was_the_job:
         return exit_status
-    say(f"standard output cannot be written: {failure}")
-    return worst([exit_status, ExitStatus.UNUSABLE]) if was_the_job else exit_status
+    return worst([exit_status, ExitStatus.UNUSABLE])
 
 
-def failed() -> str | None:
-    """Why what was printed did not arrive, None when it did; what is printed next is tried anew."""
+def bring_out() -> bool:
+    """Bring to standard output what is not there yet; whether all that was printed arrived.
+
+    Where it did not, one line says so, unless the last time it was for the same reason. What is printed next is tried
+    anew.
+    """
     with contextlib.suppress(OSError):
         sys.stdout.flush()
-    return _failure_of(sys.stdout)
+    raw, failure = _raw(sys.stdout), _failure_of(sys.stdout)
+    if raw is not None:
+        if failure is not None and failure != raw.reported:
+            say(f"standard output cannot be written: {failure}")
+        raw.reported = failure
+    return failure is None
 
 
 def _failure_of(stream: TextIO) -> str | None:

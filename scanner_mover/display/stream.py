@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+from scanner_mover import signals
 from scanner_mover.errors import reason
 from scanner_mover.record import TYPE_CHECKING
 
@@ -18,13 +19,15 @@ _PIPE_BUF = 4096
 class Stream(io.FileIO):
     """Writes to a file descriptor that stays open. After the first failure what is written is thrown away.
 
-    `failure` says why, until `renew`. `given_up` throws everything away without a failure. A reader that does not read
-    is waited for as long as it takes; with `most_seconds` no longer than that for each write.
+    `failure` says why, until `renew`; who says it to a person notes that in `reported`. `given_up` throws everything
+    away without a failure. A reader that does not read is waited for as long as it takes; with `most_seconds` no longer
+    than that for each write.
     """
 
     def __init__(self, descriptor: int, *, is_closed: bool) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self.failure: str | None = None
+        self.reported: str | None = None
         self.given_up = False
         self.most_seconds: float | None = None
         self._is_closed = is_closed
@@ -56,7 +59,7 @@ class Stream(io.FileIO):
             data = memoryview(data)[:_PIPE_BUF]
             self._wait()
         # None: it cannot be written now, and somebody set it to say so (O_NONBLOCK).
-        while (written := super().write(data)) is None:
+        while (written := signals.waiting(super().write, data)) is None:
             self._wait()
         self._in_a_line = data[written - 1] != _NEW_LINE
         return written
@@ -64,5 +67,5 @@ class Stream(io.FileIO):
     def _wait(self) -> None:
         import select  # a pass that prints nothing does not need it
 
-        if not select.select([], [self], [], self.most_seconds)[1]:
+        if not signals.waiting(select.select, [], [self], [], self.most_seconds)[1]:
             raise TimeoutError(f"nobody read it for {self.most_seconds:g} s")

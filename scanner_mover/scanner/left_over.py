@@ -9,7 +9,6 @@ from scanner_mover.dcmtk import storescp
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 from scanner_mover.scanner.receiver import report
-from scanner_mover.signals import deferred
 from scanner_mover.site.filing import Filed
 from scanner_mover.site.folders import DataFolders, staging_left
 from scanner_mover.site.lock import Lock
@@ -57,8 +56,7 @@ def _file_all(sorter: Sorter, left: Collection[str], cut: Collection[str], log: 
             new = sorter.sort(staging, names, _origin_of(note, {*cut, *names[-1:]}), requested=note.requested)
             report(new, log)
             filed += new
-            with deferred():
-                leave_staging(staging, note.boot, note.requested, note.closed.__contains__)
+            leave_staging(staging, note.boot, note.requested, note.closed.__contains__)
         except UnusableError as error:
             problem = error
     if problem is not None:

@@ -7,12 +7,11 @@ import os
 import time
 from collections.abc import Callable, Collection
 
-from scanner_mover import clock
+from scanner_mover import clock, signals
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk.storescp import Listener
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.scanner.growth import Growth
-from scanner_mover.signals import deferred
 from scanner_mover.site.disk import need_free, need_writable
 from scanner_mover.site.filing import Filed, need_place
 from scanner_mover.site.folders import DataFolders
@@ -66,16 +65,15 @@ class Receiver:
         """
         if self.running and self._staging is not None and os.path.isdir(self._staging):
             return
-        with deferred():
+        with signals.deferred():
             self._end()
         try:
-            with deferred():
-                self._staging = make_staging(self._folders, self._requested, self._lock)
-                self._growth = Growth(self._staging, self._requested)
-                self._listener = Listener(self._tools, self._settings, self._staging, self._on_denied)
+            self._staging = make_staging(self._folders, self._requested, self._lock)
+            self._growth = Growth(self._staging, self._requested)
+            self._listener = Listener(self._tools, self._settings, self._staging, self._on_denied)
             self._listener.start()
         except BaseException:
-            with deferred():
+            with signals.deferred():
                 self._end()
             raise
 
@@ -136,7 +134,7 @@ class Receiver:
         self._file()
         seen = self.growth()
         while self.running and time.monotonic() < min(since + quiet_seconds, began + at_most_seconds):
-            time.sleep(_LOOK_SECONDS)
+            signals.sleep(_LOOK_SECONDS)
             self.need_room()
             now = self.growth()
             if now != seen:
@@ -158,7 +156,7 @@ class Receiver:
 
         Raises UnusableError as `file` does; storescp has been ended then, too.
         """
-        with deferred():
+        with signals.deferred():
             self._end()
         return self._take()
 
@@ -203,8 +201,7 @@ class Receiver:
 
     def _take(self) -> Filed:
         """What became of files since this was asked last; an error in between loses none of it."""
-        with deferred():
-            pending, self._pending = self._pending, Filed()
+        pending, self._pending = self._pending, Filed()
         return pending
 
     def _on_denied(self, text: str) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
+from scanner_mover import signals
 from scanner_mover.config import Settings
 from scanner_mover.dcmtk import movescu
 from scanner_mover.dcmtk.dump2dcm import Query
@@ -115,7 +116,7 @@ class Retriever:
             self._take(receiver.file(), sent)
         if result.sent:
             # What arrived is filed in the pause: the console rests all the same.
-            time.sleep(max(0.0, ended + settings.settle_seconds - time.monotonic()))
+            signals.sleep(ended + settings.settle_seconds - time.monotonic())
         return None if failure is None else failure.about(level=query.level).refusing(refused)
 
     def _while_running(self, name: str) -> Callable[[], None]:

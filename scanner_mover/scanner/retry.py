@@ -25,6 +25,7 @@ from typing import TypeVar
 
 import tenacity
 
+from scanner_mover import signals
 from scanner_mover.failures import Failure
 from scanner_mover.rules.retrieving import is_worth_another_try
 
@@ -51,6 +52,7 @@ def with_retries(
             log(_again_line(failure_of(state.outcome.result()), state.next_action.sleep))
 
     retrying = tenacity.Retrying(
+        sleep=signals.sleep,
         stop=tenacity.stop_after_attempt(retries + 1),
         wait=tenacity.wait_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS)
         + tenacity.wait_random(0, _MOST_JITTER_SECONDS),

@@ -9,6 +9,7 @@ import fcntl
 import os
 import time
 
+from scanner_mover import signals
 from scanner_mover.errors import LockHeldError, UnusableError, reason
 from scanner_mover.files import open_descriptor
 
@@ -66,7 +67,7 @@ class Lock:
             except LockHeldError:
                 if time.monotonic() >= end:
                     raise
-            time.sleep(_SECONDS_BETWEEN_TRIES)
+            signals.sleep(_SECONDS_BETWEEN_TRIES)
 
     def beat(self) -> None:
         """Give the lock file that we hold the time of this moment, now and then: our pass goes on."""

@@ -28,13 +28,18 @@ class Log:
         self.echo = echo
         self.failure: str | None = None
         self.beat: Callable[[], None] = lambda: None
+        self._is_old = False
         self._file = -1 if path is None else _open(path)
 
     def reopen(self) -> None:
-        """Open the file anew, after logrotate renamed it. A closed log stays closed.
+        """Open the file anew before the next line, after logrotate renamed it. For the handler of a signal.
 
-        If it cannot be opened, `failure` says so, and lines go on into the old file.
+        A closed log stays closed. If the file cannot be opened, `failure` says so, and lines go on into the old one.
         """
+        self._is_old = True
+
+    def _open_anew(self) -> None:
+        self._is_old = False
         if self.path is None or self._file < 0:
             return
         try:
@@ -52,6 +57,8 @@ class Log:
         """
         message = printable(message)
         self.beat()
+        if self._is_old:
+            self._open_anew()
         if self.echo is not None:
             self.echo(message)
         if self._file < 0:

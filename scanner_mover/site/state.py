@@ -12,7 +12,6 @@ import math
 import os
 from collections.abc import Callable, Sequence
 
-from scanner_mover import signals
 from scanner_mover.errors import LockHeldError, UnusableError, reason
 from scanner_mover.files import read_regular
 from scanner_mover.record import TYPE_CHECKING, Record
@@ -215,13 +214,12 @@ def change_soon(server: ServerFolders, apply: Callable[[State], None]) -> None:
 
 
 def save(state: State, path: str, part: str) -> None:
-    """Write STATE to PATH in one step, by way of the new file PART beside it; no signal cuts that short.
+    """Write STATE to PATH in one step, by way of the new file PART beside it.
 
     Raises UnusableError when it cannot be written.
     """
     try:
-        with signals.deferred():
-            write_json(state.to_json(), path, part)
+        write_json(state.to_json(), path, part)
     except OSError as error:
         raise UnusableError(f"the state file {path} cannot be written: {reason(error)}") from error
 

@@ -170,17 +170,15 @@ def _run(command: Sequence[str], text: str) -> tuple[str | None, bool]:
     def keep_last(line: str, is_error: bool) -> None:
         lines[:] = [line]
 
-    child: Child | None = None
     try:
-        with signals.deferred():
-            child = _start(command, text, keep_last)
-        child.wait()
+        child = _start(command, text, keep_last)
     except _CannotStartError as error:
         return str(error), False
+    try:
+        child.wait()
     finally:
-        if child is not None:
-            with signals.deferred():
-                child.end()
+        with signals.deferred():
+            child.end()
     output = f": {printable(lines[0])[:_MOST_CHARACTERS_OF_A_LINE]}" if lines else ""
     if child.ended is not None:
         return f"{child.ended.text}{output}", True

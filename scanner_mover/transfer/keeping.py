@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection
 
-from scanner_mover import clock, signals
+from scanner_mover import clock
 from scanner_mover.errors import UnusableError
 from scanner_mover.transfer import history
 from scanner_mover.transfer.frame import Frame
@@ -61,11 +61,10 @@ class Keeper:
     def end(self) -> None:
         """Take what was found into the frame and the state, whatever ended the work."""
         frame, findings = self._frame, self.findings
-        with signals.deferred():
-            # Whatever it is: a pass without a request to work on does not test it.
-            frame.faults += (one._replace(needs_requests=True) for one in findings.faults)
-            frame.closed += findings.closed
-            self.take()
+        # Whatever it is: a pass without a request to work on does not test it.
+        frame.faults += (one._replace(needs_requests=True) for one in findings.faults)
+        frame.closed += findings.closed
+        self.take()
 
     def _save(self) -> UnusableError | None:
         began = time.monotonic()

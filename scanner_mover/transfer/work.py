@@ -8,7 +8,7 @@ import contextlib
 import os
 from collections.abc import Collection, Iterator, Sequence
 
-from scanner_mover import clock, signals
+from scanner_mover import clock
 from scanner_mover.config import Settings
 from scanner_mover.errors import ConfigurationError, UnusableError, reason
 from scanner_mover.record import TYPE_CHECKING, Record
@@ -155,19 +155,15 @@ def _scratch_folder(frame: Frame) -> Iterator[str]:
     import tempfile
 
     place = None if frame.options.dry_run else frame.server.pids
-    path: str | None = None
     try:
-        with signals.deferred():
-            try:
-                path = tempfile.mkdtemp(prefix=frame.server.work_prefix, dir=place)
-            except OSError as error:
-                where = place or "the system's temporary folder"
-                raise UnusableError(f"no working folder can be made in {where}: {reason(error)}") from error
+        path = tempfile.mkdtemp(prefix=frame.server.work_prefix, dir=place)
+    except OSError as error:
+        where = place or "the system's temporary folder"
+        raise UnusableError(f"no working folder can be made in {where}: {reason(error)}") from error
+    try:
         yield path
     finally:
-        if path is not None:
-            with signals.deferred():
-                _remove(path)
+        _remove(path)
 
 
 def _remove_left(server: ServerFolders) -> None:

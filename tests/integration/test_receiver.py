@@ -126,9 +126,9 @@ class TestLife:
         other.end()
 
     def test_R27_a_signal_while_it_starts_leaves_nothing(self, place, monkeypatch):
-        monkeypatch.setattr(signals, "_over", False)
-        monkeypatch.setattr(signals, "_asked", 0)
-        old = signal.signal(signal.SIGTERM, signals._end)
+        for name, value in {"_asked": 0, "_raised": False, "_over": False}.items():
+            monkeypatch.setattr(signals, name, value)
+        old = signal.signal(signal.SIGTERM, signals._note)
         try:
             timer = threading.Timer(0.02, lambda: os.kill(os.getpid(), signal.SIGTERM))
             with pytest.raises(Ended):

@@ -29,7 +29,7 @@ ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 @pytest.fixture(autouse=True)
 def _signals(monkeypatch):
     """`command` takes the signals: they are given back. One that it does not take must not end the tests."""
-    for name, value in (("_asked", 0), ("_over", True)):
+    for name, value in (("_asked", 0), ("_raised", False), ("_over", True)):
         monkeypatch.setattr(signals, name, value)
     before = {number: signal.signal(number, lambda *_: None) for number in ENDING}
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from scanner_mover import signals
 from scanner_mover.dcmtk import dcmqrscp
 from scanner_mover.dcmtk.tool import Run
 from scanner_mover.errors import UnusableError
@@ -45,7 +46,7 @@ def clock(monkeypatch) -> Callable[[], float]:
     """Seconds that went by while dcmqrscp was waited for; nobody sleeps."""
     now = [1000.0]
     monkeypatch.setattr(dcmqrscp.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(dcmqrscp.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(signals, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     return lambda: now[0] - 1000
 
 

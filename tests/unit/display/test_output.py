@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from scanner_mover import signals
-from scanner_mover.display.output import finish, json_line, put
+from scanner_mover.display.output import bring_out, finish, json_line, put
 from scanner_mover.display.stream import Stream
 from scanner_mover.errors import UnusableError
 
@@ -80,3 +80,28 @@ def test_after_a_signal_nobody_is_waited_for_at_the_end(monkeypatch, asked, seco
     monkeypatch.setattr(signals, "_asked", asked)
     assert finish(0, was_the_job=True) == 0
     assert [one.buffer.raw.most_seconds for one in streams] == [seconds] * 2
+
+
+def test_what_cannot_be_written_is_said_once_and_again_when_it_had_been_written_meanwhile(monkeypatch, capsys):
+    raw = Stream(1, is_closed=False)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw)))
+
+    def said(failure: str | None) -> tuple[bool, str]:
+        raw.failure = failure
+        return bring_out(), capsys.readouterr().err.removeprefix("scanner-mover: standard output cannot be written: ")
+
+    full, gone = "No space left on device", "Broken pipe"
+    assert [said(one) for one in (full, full, gone, gone, None, gone)] == [
+        *((False, f"{full}\n"), (False, ""), (False, f"{gone}\n"), (False, "")),
+        *((True, ""), (False, f"{gone}\n")),
+    ]
+
+
+def test_a_signal_at_the_end_does_not_have_it_said_a_second_time(monkeypatch, capsys):
+    """Of a daemon whose reader has gone, and whose pass is ended while it prints."""
+    raw = Stream(1, is_closed=False)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw)))
+    for end in (bring_out, lambda: finish(0, was_the_job=True)):
+        raw.failure = "Broken pipe"
+        end()
+    assert capsys.readouterr().err.count("\n") == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scanner_mover import clock
+from scanner_mover import clock, signals
 from scanner_mover.config import Settings
 from scanner_mover.errors import UnusableError
 from scanner_mover.moment import Moment
@@ -80,7 +80,8 @@ class Place:
         patch.setattr(module, "Listener", self._listener)
         patch.setattr(module, "Sorter", lambda *about: self)
         patch.setattr(module, "need_writable", lambda folder: self.tried.append(self.now))
-        patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep))
+        patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
+        patch.setattr(signals, "sleep", self._sleep)
         patch.setattr(clock, "now", lambda: Moment("boot", self.now))
         tools: Any = None
         self.receiver = Receiver(tools, settings._replace(reserve_bytes=0), self.folders, [STUDY], self.log.append)

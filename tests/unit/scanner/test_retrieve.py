@@ -55,9 +55,9 @@ class Attempt:
         self.died: str | None = None
         self.refuses: tuple[str, ...] = ()
         self.sent = Sent()
-        clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
-        patch.setattr(retrieve, "time", clock)
-        patch.setattr(retry.tenacity.nap, "time", SimpleNamespace(sleep=lambda seconds: self.did.append("again")))
+        patch.setattr(retrieve, "time", SimpleNamespace(monotonic=lambda: self.now))
+        patch.setattr(retrieve, "signals", SimpleNamespace(sleep=self._sleep))
+        patch.setattr(retry, "signals", SimpleNamespace(sleep=lambda seconds: self.did.append("again")))
         patch.setattr(retrieve.movescu, "move", self._move)
 
     def run(self, *queries: Query, asked: Callable[[], list[Query]] | None = None, retries: int = 0) -> Failure | None:
@@ -70,8 +70,8 @@ class Attempt:
         return self.sent.failure
 
     def _sleep(self, seconds: float) -> None:
-        self.did.append(f"sleep {seconds:g}")
-        self.now += seconds
+        self.did.append(f"sleep {max(0.0, seconds):g}")
+        self.now += max(0.0, seconds)
 
     def _move(self, tools: Any, settings: Settings, query: str, **given: Any) -> MoveResult:
         self.did.append(f"move {query}")

@@ -133,8 +133,8 @@ def test_what_cannot_be_reopened_is_named_and_the_old_file_is_kept(path):
     path.rename(path.with_suffix(".log.1"))
     path.mkdir()
     log.reopen()
-    assert log.failure == f"the log {path} cannot be written: Is a directory"
     log("after")
+    assert log.failure == f"the log {path} cannot be written: Is a directory"
     assert path.with_suffix(".log.1").read_text().endswith(": after\n")
 
 

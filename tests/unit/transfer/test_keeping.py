@@ -55,19 +55,20 @@ def test_a_state_that_cannot_be_written_is_said_before_anything_is_asked_for(fra
 
 
 def test_R27_a_signal_while_the_state_is_written_leaves_nothing_behind(frame, monkeypatch):
-    """It comes while half of the file is written, and ends the pass when all of it is there."""
-    monkeypatch.setattr(signals, "_asked", 0)
-    monkeypatch.setattr(signals, "_over", False)
+    """It comes while half of the file is written, and ends the pass later."""
+    for name, value in {"_asked": 0, "_raised": False, "_over": False}.items():
+        monkeypatch.setattr(signals, name, value)
     dump = disk.json.dump
 
     def dump_while_a_signal_comes(value, file):
         file.write(" ")
-        signals._end(signal.SIGTERM, None)
+        signals._note(signal.SIGTERM, None)
         dump(value, file)
 
     monkeypatch.setattr(disk.json, "dump", dump_while_a_signal_comes)
+    assert Keeper(frame, {STUDY}).begin() is None
     with pytest.raises(Ended):
-        Keeper(frame, {STUDY}).begin()
+        signals.check()
     assert in_file(frame).running_since is not None
     assert [path.name for path in Path(frame.server.pids).iterdir()] == [Path(frame.server.state).name]
 
