@@ -118,7 +118,7 @@ def waiting(wait: "Callable[..., T]", *arguments: object) -> "T":
 
 def sleep(seconds: float) -> None:
     """Sleep for SECONDS, not at all when they are below 0. Raises `Ended` as `check` does."""
-    waiting(time.sleep, max(0.0, seconds))
+    waiting(time.sleep, max(0.0, seconds))  # noqa: TID251
 
 
 @contextmanager

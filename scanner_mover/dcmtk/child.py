@@ -121,7 +121,7 @@ class Child:
             self._signal(signal.SIGTERM)
             deadline = time.monotonic() + _GRACE_SECONDS
             while self.is_alive() and time.monotonic() < deadline:
-                time.sleep(0.005)
+                time.sleep(0.005)  # noqa: TID251 - a clean-up
         self._signal(signal.SIGKILL)
         # The kernel reports an end only once, and a signal may have come before sh noted it.
         with contextlib.suppress(ChildProcessError):

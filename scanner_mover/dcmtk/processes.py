@@ -107,7 +107,7 @@ def _signal_until(find: Callable[[], list[Process]], number: int, states: str, s
         for process in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process.pid, number)
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(_PAUSE_SECONDS)  # noqa: TID251 - a clean-up
 
 
 def _pids() -> list[int]:
