@@ -2,7 +2,6 @@
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,6 @@ from scanner_mover.site.disk import opened_folder
 from scanner_mover.site.naming import move_to_free_name
 
 CONTENT = b"image" * 1000
-
-
-@pytest.fixture
-def on_another_disk(tmp_path):
-    """A folder on another file system."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        assert os.stat(folder).st_dev != os.stat(tmp_path).st_dev
-        yield Path(folder)
 
 
 def move(source: Path, target: Path) -> bool:

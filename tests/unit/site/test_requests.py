@@ -3,7 +3,6 @@
 import contextlib
 import os
 import resource
-import tempfile
 import time
 from pathlib import Path
 
@@ -381,14 +380,6 @@ def test_a_request_that_cannot_be_written_is_named(tmp_path):
 # Another file system
 
 
-@pytest.fixture
-def on_another_disk(tmp_path):
-    """A folder on another file system."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        assert os.stat(folder).st_dev != os.stat(tmp_path).st_dev
-        yield Path(folder)
-
-
 @contextlib.contextmanager
 def full_disk():
     """Nothing longer than 4,096 bytes can be written."""
@@ -449,18 +440,17 @@ def test_a_part_in_active_scans_is_neither_a_request_nor_told(active):
 @pytest.fixture(params=["same disk", "another disk", "no hard links"])
 def finished(request, tmp_path, monkeypatch):
     """A finished-scans with an old request in it, which is put back from different file systems."""
-    with contextlib.ExitStack() as stack:
-        folder = tmp_path / "finished-scans"
-        if request.param == "another disk":
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
-        elif request.param == "no hard links":
+    folder = tmp_path / "finished-scans"
+    if request.param == "another disk":
+        folder = request.getfixturevalue("on_another_disk")
+    elif request.param == "no hard links":
 
-            def link(*_, **__):
-                raise PermissionError(1, "Operation not permitted")
+        def link(*_, **__):
+            raise PermissionError(1, "Operation not permitted")
 
-            monkeypatch.setattr(os, "link", link)
-        put(folder / STUDY, b"content", modified=1000)
-        yield folder
+        monkeypatch.setattr(os, "link", link)
+    put(folder / STUDY, b"content", modified=1000)
+    return folder
 
 
 def test_a_closed_request_is_put_back_with_its_content_and_a_fresh_time(active, finished):
