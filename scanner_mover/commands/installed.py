@@ -8,6 +8,7 @@ import sys
 from typing import NamedTuple
 
 import scanner_mover
+from scanner_mover import signals
 
 _FOLDER = os.path.dirname(os.path.abspath(scanner_mover.__file__))
 # What a pass may need at any time; `commands` beside these is one process for each call.
@@ -75,13 +76,15 @@ def execute_anew() -> None:
 
 def _succeeds(command: list[str]) -> bool:
     try:
-        done = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=_START_LIMIT_SECONDS,
+        done = signals.waiting(
+            lambda: subprocess.run(
+                command,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_START_LIMIT_SECONDS,
+            )
         )
     except (OSError, subprocess.TimeoutExpired):
         return False

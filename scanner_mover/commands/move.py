@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from scanner_mover import clock
+from scanner_mover import clock, signals
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.display.output import json_line, printing, put, say
 from scanner_mover.errors import LockHeldError, UnusableError
@@ -100,9 +100,10 @@ def _show(options: MoveOptions, program: str, result: PassResult) -> None:
 
     With --study, what is wrong with the study is printed even if a pass of cron has reported it before.
     """
-    unsaid = [change.text for change in result.new if not say(change.text)]
-    if unsaid and not options.dry_run:
-        _keep(unsaid, place_of(options, program).server)
+    with signals.deferred():  # no later pass says them
+        unsaid = [change.text for change in result.new if not say(change.text)]
+        if unsaid and not options.dry_run:
+            _keep(unsaid, place_of(options, program).server)
     everything = options.dry_run or sys.stderr.isatty()
     by_hand = result.again if options.is_by_hand else ()
     for line in result.standing if everything else by_hand:

@@ -21,7 +21,7 @@ from tests.integration import invariants
 SHIM = Path(interruption.__file__).parent
 INTERRUPTED = "interrupted here\n"
 SHARES, SHARES_IN_CI = 16, 1
-SAMPLE, SAMPLE_IN_CI = 50, 6
+SAMPLE, SAMPLE_IN_CI = 50, 4
 SEED = 27
 # How often the pass comes to the place before the signal does; some come seldom.
 TIMES = (1, 1, 2, 5, 20)

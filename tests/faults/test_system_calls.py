@@ -26,8 +26,8 @@ OF_CHANGES = ("ENOSPC", "EROFS")
 CHANGES = {"chmod", "chown", "fchmod", "fchown", "file.write", "link", "mkdir", "rename", "replace", "rmdir", "symlink"}
 MORE_CHANGES = {"unlink", "utime", "write"}
 OF_DESCRIPTORS = ("EMFILE", "ENFILE")
-SAMPLE_IN_CI = 24
-SHARES, SHARES_IN_CI = 16, 4
+SAMPLE_IN_CI = 12
+SHARES, SHARES_IN_CI = 16, 2
 SEED = 11
 
 # 0, or one line and 4 or 5; 3 when the configuration could not be read.

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scanner_mover import clock
+from scanner_mover import clock, signals
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.commands import daemon, move
 from scanner_mover.display.live_table import LiveTable
@@ -159,6 +159,22 @@ def test_what_ended_a_pass_is_raised_after_its_lines_and_it_has_no_report(show, 
     shown = show(FAULTY._replace(raised=error), raises=type(error), json=True)
     assert shown.err == lines("it began", "it is over")
     assert shown.out == ""
+
+
+def test_R27_a_signal_while_lines_are_said_takes_none_of_them(show, monkeypatch):
+    for name, value in {"_asked": 0, "_raised": False, "_over": False}.items():
+        monkeypatch.setattr(signals, name, value)
+    said: list[str] = []
+
+    def say(text: str) -> bool:
+        signals._note(signal.SIGTERM, None)
+        signals.check()
+        said.append(text)
+        return True
+
+    monkeypatch.setattr(move, "say", say)
+    show(FAULTY, raises=Ended)
+    assert said == ["it began", "it is over"]
 
 
 # The lines that could not be written
