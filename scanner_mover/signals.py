@@ -74,10 +74,18 @@ def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
 
 
 def before_exec() -> None:
-    """Until the program that takes our place has called `install`, SIGTERM and SIGINT end it, SIGHUP does nothing."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    """Until the program that takes our place has called `install`, SIGTERM and SIGINT end it, SIGHUP does nothing.
+
+    Raises `Ended` when a signal has come before.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        check()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
 def is_ending() -> bool:
@@ -102,8 +110,8 @@ def check() -> None:
 def waiting(wait: "Callable[..., T]", *arguments: object) -> "T":
     """Call WAIT with ARGUMENTS and give its result; a signal raises `Ended` at once, as `check` does.
 
-    WAIT is one function of Python's own that does nothing but wait: it is interrupted wherever it is. In another
-    thread than the main one it is only called: that one alone gets signals.
+    WAIT is a function of Python's own that does nothing but wait: it is interrupted wherever it is. In another thread
+    than the main one it is only called: that one alone gets signals.
     """
     global _waits
     if get_ident() != _main_thread:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import Any, NamedTuple
 
-from scanner_mover import config
+from scanner_mover import config, signals
 from scanner_mover.arguments_by_hand import InitOptions
 from scanner_mover.commands import init_questions
 from scanner_mover.commands.init_questions import Answers
@@ -147,14 +147,16 @@ def _first_pass(plan: _Plan) -> str:
         {} if owner.uid == os.geteuid() else {"user": owner.uid, "group": owner.gid, "extra_groups": []}
     )
     try:
-        done = subprocess.run(
-            shlex.split(plan.script),
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env={**os.environ, "SCANNER_MOVER_CONFIG": plan.file, "SERVERDIR": plan.server_dir},
-            timeout=_SECONDS_OF_A_FIRST_PASS,
-            **as_user,
+        done = signals.waiting(
+            lambda: subprocess.run(
+                shlex.split(plan.script),
+                check=False,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env={**os.environ, "SCANNER_MOVER_CONFIG": plan.file, "SERVERDIR": plan.server_dir},
+                timeout=_SECONDS_OF_A_FIRST_PASS,
+                **as_user,
+            )
         )
     except PermissionError:
         return f"a first pass could not be made: {owner.name} may not run {plan.script}; chmod the folders above it"

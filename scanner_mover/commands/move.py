@@ -100,9 +100,12 @@ def _show(options: MoveOptions, program: str, result: PassResult) -> None:
 
     With --study, what is wrong with the study is printed even if a pass of cron has reported it before.
     """
-    with signals.deferred():  # no later pass says them
-        unsaid = [change.text for change in result.new if not say(change.text)]
-        if unsaid and not options.dry_run:
+    unsaid: list[str] = []
+    for change in result.new:
+        if unsaid or not say(change.text):  # nobody waits for each line that a reader does not read
+            unsaid.append(change.text)
+    if unsaid and not options.dry_run:
+        with signals.deferred():
             _keep(unsaid, place_of(options, program).server)
     everything = options.dry_run or sys.stderr.isatty()
     by_hand = result.again if options.is_by_hand else ()

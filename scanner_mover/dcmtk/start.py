@@ -17,8 +17,8 @@ from scanner_mover.text import printable
 #: What a person does about a tool that is not there.
 INSTALL = "install DCMTK (Debian, Ubuntu: apt-get install dcmtk)"
 
-# In the background (a call that is not would leave no handle when a signal interrupts it), in a process group of its
-# own, and without sh's own keeping of output. No exit status is an error.
+# In the background (we wait in `Child.wait`, which a signal can end), in a process group of its own, and without sh's
+# own keeping of output. No exit status is an error.
 _SH_OPTIONS: dict[str, Any] = {
     "_bg": True,
     "_bg_exc": False,

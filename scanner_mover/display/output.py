@@ -14,7 +14,6 @@ import stat
 import sys
 from collections.abc import Iterator
 
-from scanner_mover import signals
 from scanner_mover.display.stream import Stream
 from scanner_mover.errors import ExitStatus, UnusableError, reason, worst
 from scanner_mover.record import TYPE_CHECKING
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 # For how long a pass, which holds the lock, waits for who reads what it prints.
 _LONGEST_WAIT_OF_A_PASS_SECONDS = 30
-# The same when a signal has asked us to end.
-_LONGEST_WAIT_AT_AN_END_SECONDS = 1
 
 
 def keep_standard_streams() -> None:
@@ -53,11 +50,11 @@ def keep_standard_streams() -> None:
     sys.stdout, sys.stderr = streams
 
 
-def limit_waiting(seconds: float = _LONGEST_WAIT_OF_A_PASS_SECONDS) -> None:
-    """From now on a reader that does not read is waited for no longer than SECONDS: for a pass."""
+def limit_waiting() -> None:
+    """From now on a reader that does not read is waited for no longer than a pass can wait."""
     for stream in (_raw(sys.stdout), _raw(sys.stderr)):
         if stream is not None:
-            stream.most_seconds = seconds
+            stream.most_seconds = _LONGEST_WAIT_OF_A_PASS_SECONDS
 
 
 def say(text: str) -> bool:
@@ -97,8 +94,6 @@ def finish(exit_status: int, *, was_the_job: bool) -> int:
 
     Where that fails or failed before, and the output WAS THE JOB, the status is 4 at least.
     """
-    if signals.is_ending():
-        limit_waiting(_LONGEST_WAIT_AT_AN_END_SECONDS)
     if bring_out() or not was_the_job:
         return exit_status
     return worst([exit_status, ExitStatus.UNUSABLE])

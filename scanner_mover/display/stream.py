@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 from scanner_mover import signals
 from scanner_mover.errors import reason
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 _NEW_LINE = 0x0A
 # So many bytes a pipe takes without waiting once it is writable at all (pipe(7)).
 _PIPE_BUF = 4096
+# For how long a reader is waited for when a signal has asked us to end, and how often that is looked at.
+_LONGEST_WAIT_AT_AN_END_SECONDS = 1.0
+_LOOK_SECONDS = 0.2
 
 
 class Stream(io.FileIO):
@@ -21,7 +25,8 @@ class Stream(io.FileIO):
 
     `failure` says why, until `renew`; who says it to a person notes that in `reported`. `given_up` throws everything
     away without a failure. A reader that does not read is waited for as long as it takes; with `most_seconds` no longer
-    than that for each write.
+    than that for each write, and not for long once a signal has asked us to end. No signal ends a write: what somebody
+    printed must not keep it from its next step.
     """
 
     def __init__(self, descriptor: int, *, is_closed: bool) -> None:
@@ -55,11 +60,10 @@ class Stream(io.FileIO):
         self.failure = None
 
     def _write_some(self, data: Any) -> int:
-        if self.most_seconds is not None:
-            data = memoryview(data)[:_PIPE_BUF]
-            self._wait()
+        data = memoryview(data)[:_PIPE_BUF]
+        self._wait()
         # None: it cannot be written now, and somebody set it to say so (O_NONBLOCK).
-        while (written := signals.waiting(super().write, data)) is None:
+        while (written := super().write(data)) is None:
             self._wait()
         self._in_a_line = data[written - 1] != _NEW_LINE
         return written
@@ -67,5 +71,8 @@ class Stream(io.FileIO):
     def _wait(self) -> None:
         import select  # a pass that prints nothing does not need it
 
-        if not signals.waiting(select.select, [], [self], [], self.most_seconds)[1]:
-            raise TimeoutError(f"nobody read it for {self.most_seconds:g} s")
+        began = time.monotonic()
+        while not select.select([], [self], [], _LOOK_SECONDS)[1]:
+            most = _LONGEST_WAIT_AT_AN_END_SECONDS if signals.is_ending() else self.most_seconds
+            if most is not None and time.monotonic() - began >= most:
+                raise TimeoutError(f"nobody read it for {most:g} s")

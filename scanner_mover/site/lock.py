@@ -58,7 +58,7 @@ class Lock:
     def wait_for_file(self, path: str, most_seconds: float) -> None:
         """As `file`, but wait up to MOST_SECONDS for a process that holds the lock.
 
-        Raises LockHeldError when it holds it for longer.
+        Raises LockHeldError when it holds it for longer, Ended when a signal asks us to end.
         """
         end = time.monotonic() + most_seconds
         while True:

@@ -35,7 +35,7 @@ def run_pass(options: MoveOptions, program: str, view: View) -> PassResult:
             changes = notify.deliver(settings, frame.server, result.events, kept, frame.log)
             result = result._replace(new=(*result.new, *changes))
         return result
-    except Ended as ended:  # while a program of the site was running
+    except Ended as ended:  # in the last steps, or while a program of the site was running
         if result is None:
             raise
         return result._replace(raised=ended)

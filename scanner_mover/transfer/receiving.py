@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from scanner_mover import signals
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError
 from scanner_mover.scanner.inventory import Place
@@ -43,7 +44,7 @@ def receiving(receiver: Receiver | None, attempts: Attempts, tools: Toolbox) -> 
                 attempts.take(filed.set_aside, filed.kept)
     finally:
         if receiver is not None:
-            with _as_fault(attempts):
+            with signals.deferred(), _as_fault(attempts):
                 filed = receiver.end()
                 attempts.take(filed.set_aside, filed.kept)
 

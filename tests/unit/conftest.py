@@ -1,12 +1,18 @@
-"""The folders of unit tests are in memory: to make and remove them on a disk takes a fifth of all their time."""
+"""The folders of unit tests are in memory: to make and remove them on a disk takes a fifth of all their time.
+
+And a SIGTERM that comes at a chosen moment.
+"""
 
 import itertools
 import os
+import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from scanner_mover import signals
 
 MEMORY = "/dev/shm"
 _numbers = itertools.count()
@@ -34,3 +40,11 @@ def on_another_disk(tmp_path: Path) -> Iterator[Path]:
     place = next(one for one in (tempfile.gettempdir(), MEMORY) if os.stat(one).st_dev != here)
     with tempfile.TemporaryDirectory(dir=place) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def sigterm(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets a SIGTERM come: it is noted, as the handler does it."""
+    for name, value in {"_asked": 0, "_raised": False, "_over": False}.items():
+        monkeypatch.setattr(signals, name, value)
+    return lambda: signals._note(signal.SIGTERM, None)

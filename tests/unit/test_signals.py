@@ -245,3 +245,19 @@ signals.install(lambda: None)
 print("after")
 """
     assert run(body) == ["ended 143 BaseException"]
+
+
+def test_R27_before_another_program_takes_our_place_a_signal_that_came_is_raised():
+    assert run("send('SIGTERM'); signals.before_exec(); print('after')") == ["ended 143 BaseException"]
+
+
+def test_R27_while_another_program_takes_our_place_a_signal_ends_us():
+    body = """
+signals.before_exec()
+if (child := os.fork()) == 0:
+    send("SIGHUP")
+    send("SIGTERM")
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert run(body) == ["-15", "not ended"]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scanner_mover import clock, signals
+from scanner_mover import clock
 from scanner_mover.arguments import MoveOptions
 from scanner_mover.commands import daemon, move
 from scanner_mover.display.live_table import LiveTable
@@ -161,22 +161,6 @@ def test_what_ended_a_pass_is_raised_after_its_lines_and_it_has_no_report(show, 
     assert shown.out == ""
 
 
-def test_R27_a_signal_while_lines_are_said_takes_none_of_them(show, monkeypatch):
-    for name, value in {"_asked": 0, "_raised": False, "_over": False}.items():
-        monkeypatch.setattr(signals, name, value)
-    said: list[str] = []
-
-    def say(text: str) -> bool:
-        signals._note(signal.SIGTERM, None)
-        signals.check()
-        said.append(text)
-        return True
-
-    monkeypatch.setattr(move, "say", say)
-    show(FAULTY, raises=Ended)
-    assert said == ["it began", "it is over"]
-
-
 # The lines that could not be written
 
 
@@ -188,6 +172,21 @@ def deaf(monkeypatch) -> None:
 
 def unsaid(site: Site) -> list[str]:
     return state.load(str(site.state_file))[0].unsaid
+
+
+def test_R27_a_reader_that_does_not_read_is_waited_for_once_and_a_signal_loses_no_line(
+    site, show, monkeypatch, sigterm
+):
+    tried: list[str] = []
+
+    def say(text: str) -> bool:
+        sigterm()
+        tried.append(text)
+        return False
+
+    monkeypatch.setattr(move, "say", say)
+    show(FAULTY, raises=Ended)
+    assert tried == ["it began"] and unsaid(site) == ["it began", "it is over"]
 
 
 @pytest.mark.usefixtures("deaf")

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from scanner_mover import signals
 from scanner_mover.display.output import bring_out, finish, json_line, put
 from scanner_mover.display.stream import Stream
 from scanner_mover.errors import UnusableError
@@ -70,16 +69,6 @@ def test_json_is_one_line_that_a_terminal_does_not_obey(text):
     assert line.endswith("\n")
     assert line[:-1].isprintable()
     assert json.loads(line) == {"text": text}
-
-
-@pytest.mark.parametrize(("asked", "seconds"), [(0, None), (15, 1)])
-def test_after_a_signal_nobody_is_waited_for_at_the_end(monkeypatch, asked, seconds):
-    streams = [io.TextIOWrapper(io.BufferedWriter(Stream(1, is_closed=False))) for _ in range(2)]
-    monkeypatch.setattr(sys, "stdout", streams[0])
-    monkeypatch.setattr(sys, "stderr", streams[1])
-    monkeypatch.setattr(signals, "_asked", asked)
-    assert finish(0, was_the_job=True) == 0
-    assert [one.buffer.raw.most_seconds for one in streams] == [seconds] * 2
 
 
 def test_what_cannot_be_written_is_said_once_and_again_when_it_had_been_written_meanwhile(monkeypatch, capsys):

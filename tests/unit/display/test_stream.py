@@ -9,7 +9,10 @@ import time
 
 import pytest
 
+from scanner_mover import signals
+from scanner_mover.display import stream as module
 from scanner_mover.display.stream import Stream
+from scanner_mover.errors import Ended
 
 F_SETPIPE_SZ = 1031
 SIZE = 65536
@@ -134,3 +137,29 @@ def test_what_is_given_up_is_no_failure(pipe):
     writer.write("x" * 1_000_000)
     writer.flush()
     assert stream.failure is None
+
+
+def test_R27_no_signal_ends_a_write(pipe, sigterm):
+    """A line in the log, which is shown, must not keep a pass from noting what it has just done."""
+    stream = Stream(pipe[1], is_closed=False)
+    sigterm()
+    writer = text(stream)
+    writer.write("whole\n")
+    writer.flush()
+    assert (os.read(pipe[0], 100), stream.failure) == (b"whole\n", None)
+    with pytest.raises(Ended):
+        signals.check()
+
+
+@pytest.mark.parametrize("most_seconds", [None, 600.0])
+def test_R27_after_a_signal_nobody_is_waited_for_for_long(pipe, monkeypatch, sigterm, most_seconds):
+    monkeypatch.setattr(module, "_LONGEST_WAIT_AT_AN_END_SECONDS", 0.1)
+    stream = Stream(pipe[1], is_closed=False)
+    stream.most_seconds = most_seconds
+    timer = threading.Timer(0.1, sigterm)
+    timer.start()
+    writer = text(stream)
+    writer.write("x" * 1_000_000)
+    writer.flush()
+    timer.join()
+    assert stream.failure == "nobody read it for 0.1 s"

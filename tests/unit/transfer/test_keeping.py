@@ -1,7 +1,6 @@
 """What a pass finds goes into the state, also while the pass goes on (R29)."""
 
 import json
-import signal
 from pathlib import Path
 
 import pytest
@@ -54,15 +53,13 @@ def test_a_state_that_cannot_be_written_is_said_before_anything_is_asked_for(fra
     assert problem is not None and "cannot be written" in str(problem)
 
 
-def test_R27_a_signal_while_the_state_is_written_leaves_nothing_behind(frame, monkeypatch):
+def test_R27_a_signal_while_the_state_is_written_leaves_nothing_behind(frame, monkeypatch, sigterm):
     """It comes while half of the file is written, and ends the pass later."""
-    for name, value in {"_asked": 0, "_raised": False, "_over": False}.items():
-        monkeypatch.setattr(signals, name, value)
     dump = disk.json.dump
 
     def dump_while_a_signal_comes(value, file):
         file.write(" ")
-        signals._note(signal.SIGTERM, None)
+        sigterm()
         dump(value, file)
 
     monkeypatch.setattr(disk.json, "dump", dump_while_a_signal_comes)

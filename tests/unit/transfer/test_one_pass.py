@@ -271,6 +271,32 @@ def test_a_signal_while_a_program_of_the_site_runs_ends_the_pass_with_what_it_to
     assert isinstance(result.raised, Ended) and len(result.new) == 1 and is_free(passes.site)
 
 
+@pytest.mark.parametrize("moment", ["in the work", "at the end"])
+def test_R27_a_signal_that_nothing_waits_for_loses_no_event(passes, monkeypatch, sigterm, moment):
+    """It is noted in the last steps of a pass. What an earlier one could not deliver is tried again by the next one."""
+    passes.site.config(on_failed=["/bin/true"])
+    passes.run(raising(Ended(signal.SIGTERM), FAILED))
+    assert len(passes.state().events) == 1
+
+    real = one_pass.end
+
+    def work(frame: Frame, settings: Settings) -> Work:
+        sigterm()
+        return DONE
+
+    def end(*about: object) -> PassResult:
+        sigterm()
+        return real(*about)
+
+    if moment == "in the work":
+        result = passes.run(work)
+    else:
+        monkeypatch.setattr(one_pass, "end", end)
+        result = passes.run(finding())
+    assert isinstance(result.raised, Ended) and passes.heard == []
+    assert len(passes.state().events) == 1
+
+
 def test_the_place_of_a_project(tmp_path):
     place = place_of(MoveOptions(project="LAB", server_dir=str(tmp_path)), "scanner-mover")
     assert place.project == "LAB" and Path(place.server.log) == tmp_path / "logs" / "moveFromScannerLAB.log"

@@ -1,11 +1,13 @@
 """Receiving during a pass: what is waited for at its end (R41), and what a killed pass left (R27)."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from scanner_mover.errors import UnusableError
+from scanner_mover import signals
+from scanner_mover.errors import Ended, UnusableError
 from scanner_mover.rules.records import Attempt, SeriesMemory, StudyMemory
 from scanner_mover.rules.retrieving import PassLimits
 from scanner_mover.site.filing import Filed, Kept, SetAside
@@ -26,6 +28,7 @@ class Receiver:
         self.did: list[str] = []
         self.until: Any = None
         self.error: UnusableError | None = None
+        self.on_end: Callable[[], None] = lambda: None
 
     def listen_on(self, quiet: float, most: float, until: Any) -> Filed:
         self.did.append(f"listen on {quiet:.0f} {most:.0f}")
@@ -34,6 +37,8 @@ class Receiver:
 
     def end(self) -> Filed:
         self.did.append("end")
+        with signals.deferred():
+            self.on_end()
         if self.error is not None:
             raise self.error
         return Filed(kept=(Kept("x", "it cannot be moved", STUDY, SERIES),))
@@ -105,6 +110,16 @@ def test_whatever_happens_it_is_ended_and_what_cannot_be_filed_is_told(tmp_path,
     receiver.error = UnusableError("no disk")
     go(receiver, made)
     assert made.findings.faults[-1].content == "no disk"
+
+
+def test_R27_a_signal_loses_nothing_of_what_its_end_filed(tmp_path, left, sigterm):
+    receiver, made = Receiver(), attempts(tmp_path)
+    taken = []
+    made.take = lambda *filed: taken.append(filed)  # type: ignore[method-assign]
+    receiver.on_end = sigterm
+    with pytest.raises(Ended):
+        go(receiver, made)
+    assert [kept.name for _, files in taken[1:] for kept in files] == ["x"]
 
 
 def test_R27_what_a_kill_cut_short_is_no_fault(tmp_path, left):
