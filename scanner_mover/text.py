@@ -1,11 +1,20 @@
 """Text that is safe to show. A plain module."""
 
+# More of a line of another program helps nobody; a broken one may print a line of a million characters.
+_MOST_CHARACTERS_OF_A_LINE = 300
+
 
 def printable(text: str) -> str:
     """TEXT with every character that could break a line or a terminal written as an escape."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def beginning(line: str) -> str:
+    """The beginning of a LINE that another program printed, or all of it when it is not long."""
+    line = line[: _MOST_CHARACTERS_OF_A_LINE + 1]
+    return line if len(line) <= _MOST_CHARACTERS_OF_A_LINE else f"{line[:_MOST_CHARACTERS_OF_A_LINE]}…"
 
 
 def counted(number: int, one: str, several: str) -> str:

@@ -11,6 +11,7 @@ from string import Template
 from scanner_mover import signals
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.errors import UnusableError, reason
+from scanner_mover.text import beginning
 
 TOOLS = ("dcmqrscp", "storescu")
 _HOST = "127.0.0.1"
@@ -48,7 +49,7 @@ def serving(
         deadline = time.monotonic() + _START_SECONDS
         while not _listens(port):
             if not server.is_alive() or time.monotonic() > deadline:
-                raise UnusableError(f"dcmqrscp does not serve on port {port}: {' '.join(output).strip()}")
+                raise UnusableError(f"dcmqrscp does not serve on port {port}: {beginning(' '.join(output).strip())}")
             signals.sleep(0.05)
         yield
 
@@ -60,7 +61,7 @@ def store(tools: Toolbox, folder: str, *, port: int, ae_title: str) -> None:
     """
     run = tools.run("storescu", ["-aec", ae_title, _HOST, str(port), "+sd", folder], stall_seconds=30)
     if run.exit_status:
-        raise UnusableError(f"storescu could not fill the demo's scanner: {' '.join(run.err[-2:])}")
+        raise UnusableError(f"storescu could not fill the demo's scanner: {beginning(' '.join(run.err[-2:]))}")
 
 
 def _listens(port: int) -> bool:

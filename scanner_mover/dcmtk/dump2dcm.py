@@ -15,6 +15,7 @@ from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.dicom import is_uid
 from scanner_mover.errors import UnusableError, reason
 from scanner_mover.failures import Level
+from scanner_mover.text import beginning
 
 _STALL_SECONDS = 30.0
 _LEVEL = re.compile(r"^\(0008,0052\) CS \[(\w+)\]$", re.MULTILINE)
@@ -134,5 +135,5 @@ def make_query_file(tools: Toolbox, query: Query, path: str) -> str:
     )
     if run.exit_status or not os.path.isfile(dicom):
         why = (run.err or run.out or ["it said nothing"])[-1]
-        raise UnusableError(f"dump2dcm made no query file in {os.path.dirname(path)}: {why}")
+        raise UnusableError(f"dump2dcm made no query file in {os.path.dirname(path)}: {beginning(why)}")
     return dicom

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from scanner_mover.failures import Detail, Failure, Kind, Title
+from scanner_mover.text import beginning
 
 _HUNG_UP = "Association Request Failed: Peer aborted Association (or never connected)"
 
@@ -50,7 +51,7 @@ def of_status(status: str) -> Failure | None:
         kind = Kind.INTERRUPTED
     else:
         kind = Kind.REFUSED
-    return Failure(kind, status)
+    return Failure(kind, beginning(status))
 
 
 def of_lines(lines: Iterable[str]) -> Failure:
@@ -59,7 +60,8 @@ def of_lines(lines: Iterable[str]) -> Failure:
     It knows which AE title was rejected, and what was refused, where the lines name it.
     """
     lines = list(lines)
-    texts = [_FILE.sub(r"\1", _CODE.sub("", found[1])) for line in lines if (found := _TROUBLE.fullmatch(line))]
+    troubles = [beginning(found[1]) for line in lines if (found := _TROUBLE.fullmatch(line))]
+    texts = [_FILE.sub(r"\1", _CODE.sub("", one)) for one in troubles]
     text = _RESET.sub(_HUNG_UP, " ".join(texts[:_MOST_TEXTS])) or "no final status came"
     title = next((title for text_of_it, title in _TITLES.items() if text_of_it in text), None)
     return Failure(_kind(text), text, Detail(title=title, refused=refused(lines)))

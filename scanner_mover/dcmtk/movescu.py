@@ -16,6 +16,7 @@ from scanner_mover.dcmtk import failure
 from scanner_mover.dcmtk.association import address, options, output_lines, why_unanswered
 from scanner_mover.dcmtk.tool import Toolbox
 from scanner_mover.failures import Failure, Service
+from scanner_mover.text import beginning
 
 # When we receive, allow this many stall limits without a new image.
 _MOST_LIMITS = 10
@@ -51,7 +52,7 @@ def parse(lines: Iterable[str]) -> Answer:
         if _SENDING.fullmatch(line):
             sent = True
         elif found := _FINAL.fullmatch(line):
-            status = found[1]
+            status = beginning(found[1])
     return Answer(sent, status)
 
 

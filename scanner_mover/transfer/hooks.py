@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from scanner_mover import signals
 from scanner_mover.config import Settings
 from scanner_mover.errors import reason
-from scanner_mover.text import printable
+from scanner_mover.text import beginning, printable
 
 if TYPE_CHECKING:
     from scanner_mover.dcmtk.child import Child
 
 MOST_SECONDS = 60.0
-_MOST_CHARACTERS_OF_A_LINE = 200
 
 
 class EventKind(enum.Enum):
@@ -179,7 +178,7 @@ def _run(command: Sequence[str], text: str) -> tuple[str | None, bool]:
     finally:
         with signals.deferred():
             child.end()
-    output = f": {printable(lines[0])[:_MOST_CHARACTERS_OF_A_LINE]}" if lines else ""
+    output = f": {beginning(printable(lines[0]))}" if lines else ""
     if child.ended is not None:
         return f"{child.ended.text}{output}", True
     status = child.exit_status

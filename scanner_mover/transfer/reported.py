@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from scanner_mover.config import Settings
 from scanner_mover.errors import ExitStatus
+from scanner_mover.failures import Level
 from scanner_mover.text import counted
 from scanner_mover.transfer.faults import FIND, MOVE, Fault, is_of_one_call, line_of, study_of
 
@@ -179,7 +180,8 @@ def _is_over(old: Reported, scope: Scope) -> bool:
     """
     if old.group.startswith(_HOOK):
         return True
-    if old.group in scope.dropped or any(f"{old.group} {word}" in scope.dropped for word in old.content.split()):
+    words = {old.group, *(f"{old.group} {level.value}" for level in Level if level.value in old.content.split())}
+    if not words.isdisjoint(scope.dropped):
         return True
     study = study_of(old.group)
     if study is None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner_mover.text import counted, images_of, out_of, printable
+from scanner_mover.text import beginning, counted, images_of, out_of, printable
 
 
 @given(st.text())
@@ -47,3 +47,15 @@ def test_a_number_has_the_word_for_it(number: int, text: str) -> None:
 )
 def test_how_many_of_how_many(number: int, total: int | None, short: str, images: str) -> None:
     assert (out_of(number, total), images_of(number, total)) == (short, images)
+
+
+@given(st.text())
+def test_of_a_line_of_another_program_the_beginning_is_enough(line: str) -> None:
+    short = beginning(line)
+    assert len(short) <= 301 and line.startswith(short.removesuffix("…"))
+    assert short == line or len(line) > 300
+
+
+def test_a_line_of_a_million_characters_is_no_text_of_ours() -> None:
+    assert beginning("x" * 300) == "x" * 300
+    assert beginning("x" * 1_000_000) == "x" * 300 + "…"

@@ -1,5 +1,6 @@
 """The query files that the real dump2dcm makes: levels and keys of the standard (R10, R11, R15)."""
 
+import os
 from pathlib import Path
 
 import pydicom
@@ -162,3 +163,13 @@ def test_a_template_that_cannot_be_read_is_one_line():
         Query("missing.dump", ()).text()
     with pytest.raises(UnusableError, match="missing"):
         _ = Query("missing.dump", ()).level
+
+
+def test_of_a_line_without_end_the_beginning_is_told(tmp_path):
+    path = fake_tool(tmp_path / "tools", "dump2dcm", "import sys; print('I: x' * 500_000); sys.exit(1)")
+    tools = Toolbox({"dump2dcm": str(path)}, dict(os.environ))
+    with pytest.raises(UnusableError) as error:
+        make_query_file(tools, series_of_study(STUDY), str(tmp_path / "query"))
+    text = str(error.value)
+    assert text.startswith(f"dump2dcm made no query file in {tmp_path}: I: xI: x") and text.endswith("…")
+    assert len(text) < 400 + len(str(tmp_path))

@@ -227,3 +227,16 @@ def test_any_lines_are_a_failure(lines):
 def test_a_scanner_that_takes_the_association_and_not_the_service_does_not_offer_it():
     lines = ["W: no presentation context", "E: Move SCU Failed: 0006:0208 DIMSE No valid Presentation Context ID"]
     assert of_lines(lines).kind is Kind.UNSUPPORTED
+
+
+def test_of_a_line_without_end_the_beginning_is_told():
+    """A text of a million words took a pass minutes, while it had the lock, and filled the log."""
+    endless = "Find SCU Failed" + " x" * 500_000
+    for text in (of_lines([f"E: {endless}"]).text, failure_text(endless)):
+        assert text.startswith("Find SCU Failed x x ") and text.endswith("…") and len(text) < 400
+
+
+def failure_text(status: str) -> str:
+    failure = of_status(status)
+    assert failure is not None
+    return failure.text
