@@ -102,7 +102,7 @@ def _show(options: MoveOptions, program: str, result: PassResult) -> None:
     """
     unsaid: list[str] = []
     for change in result.new:
-        if unsaid or not say(change.text):  # nobody waits for each line that a reader does not read
+        if unsaid or not say(change.text):  # after a line that nobody reads the next one does not wait
             unsaid.append(change.text)
     if unsaid and not options.dry_run:
         with signals.deferred():

@@ -51,7 +51,7 @@ def keep_standard_streams() -> None:
 
 
 def limit_waiting() -> None:
-    """From now on a reader that does not read is waited for no longer than a pass can wait."""
+    """From now on each write waits at most 30 s for its reader: for a pass, which holds the lock."""
     for stream in (_raw(sys.stdout), _raw(sys.stderr)):
         if stream is not None:
             stream.most_seconds = _LONGEST_WAIT_OF_A_PASS_SECONDS

@@ -13,7 +13,7 @@ FAILED_COLUMNS = ("failed in the last 7 days", "at", "why")
 
 
 def head(overview: Overview) -> list[str]:
-    """The lines above the table; `attention` gives those that stand below them."""
+    """The first lines of the status; `faults` gives those that follow them."""
     switch = {True: "on", False: "off", None: "not known"}[overview.enabled]
     running = ", a pass is running now" if overview.running else ""
     if overview.running and overview.state.running_since:

@@ -25,8 +25,8 @@ class Stream(io.FileIO):
 
     `failure` says why, until `renew`; who says it to a person notes that in `reported`. `given_up` throws everything
     away without a failure. A reader that does not read is waited for as long as it takes; with `most_seconds` no longer
-    than that for each write, and not for long once a signal has asked us to end. No signal ends a write: what somebody
-    printed must not keep it from its next step.
+    than that for each write, and no longer than a second once a signal has asked us to end. No signal ends a write:
+    to print a line must not keep a pass from its next step.
     """
 
     def __init__(self, descriptor: int, *, is_closed: bool) -> None:

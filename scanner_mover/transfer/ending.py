@@ -81,7 +81,7 @@ def _write(
     kept = frame.state
     kept.project, kept.started = frame.project, clock.iso(frame.started)
     kept.seconds, kept.running_since = round(frame.seconds, 3), None
-    # Earlier ones stay until `notify.deliver` has had them: a signal may come before.
+    # Earlier ones stay until `notify.deliver` has tried them: a signal may arrive first.
     kept.events = [*kept.events, *(one.to_json() for one in events)]
     # A pass that was ended on purpose has not failed.
     kept.exit_status = exit_status if raised is None or isinstance(raised, Ended) else ExitStatus.INTERNAL

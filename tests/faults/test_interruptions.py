@@ -1,6 +1,6 @@
 """A signal reaches a pass at any instruction at which Python looks for signals: it ends in order (R27).
 
-`test_kills.py` and `test_state_machine.py` send signals at moments, which hardly ever fall between two instructions.
+`test_kills.py` and `test_state_machine.py` send signals at moments, which seldom hit a given instruction.
 Here a first pass writes down the places that its main thread comes to (`interruption`), some nine thousand, and SIGTERM
 is sent at some of them: each ends with 128 + n or whole, nothing is left behind, no traceback is seen, and the passes
 after it finish what can be finished and nothing else. In CI a few that are always the same, with `--full` others each

@@ -1,6 +1,6 @@
-"""The folders of unit tests are in memory: to make and remove them on a disk takes a fifth of all their time.
+"""What unit tests share: folders in memory, another disk, and a SIGTERM at a chosen moment.
 
-And a SIGTERM that comes at a chosen moment.
+To make and remove their folders on a disk takes a fifth of all their time.
 """
 
 import itertools

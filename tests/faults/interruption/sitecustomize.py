@@ -30,7 +30,7 @@ def _places(code) -> frozenset[int]:
     for one in dis.get_instructions(code):
         if looks:
             places.add(one.offset)
-        looks = one.opname in ("RESUME", "CALL", "CALL_FUNCTION_EX", "SEND")
+        looks = one.opname.startswith(("RESUME", "CALL", "SEND"))
         if one.opname.startswith("JUMP_BACKWARD"):
             targets.add(one.argval)
     return frozenset(places | targets)
