@@ -59,11 +59,18 @@ def _goes_on(frame, event, argument):
         _left -= 1
         if _left == 0:
             sys.settrace(None)
-            # While the handlers are not installed, and when only the exit status is left, signals have no meaning.
-            over = sys.modules["scanner_mover.signals"]._over
-            os.write(2, b"interrupted outside\n" if over else b"interrupted here\n")
+            os.write(2, b"interrupted outside\n" if _is_outside(frame) else b"interrupted here\n")
             signal.raise_signal(signal.SIGTERM)
     return _goes_on
+
+
+def _is_outside(frame) -> bool:
+    """Whether signals have no meaning: no handler is installed, or what was printed is brought out and all is over."""
+    while frame is not None:
+        if frame.f_code.co_name == "finish" and frame.f_code.co_filename.endswith("/display/output.py"):
+            return True
+        frame = frame.f_back
+    return sys.modules["scanner_mover.signals"]._over
 
 
 def _waits(frame, event, argument):
