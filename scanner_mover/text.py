@@ -13,7 +13,6 @@ def printable(text: str) -> str:
 
 def beginning(line: str) -> str:
     """The beginning of a LINE that another program printed, or all of it when it is not long."""
-    line = line[: _MOST_CHARACTERS_OF_A_LINE + 1]
     return line if len(line) <= _MOST_CHARACTERS_OF_A_LINE else f"{line[:_MOST_CHARACTERS_OF_A_LINE]}…"
 
 

@@ -180,8 +180,9 @@ def _is_over(old: Reported, scope: Scope) -> bool:
     """
     if old.group.startswith(_HOOK):
         return True
-    words = {old.group, *(f"{old.group} {level.value}" for level in Level if level.value in old.content.split())}
-    if not words.isdisjoint(scope.dropped):
+    words = old.content.split()
+    groups = {old.group, *(f"{old.group} {level.value}" for level in Level if level.value in words)}
+    if not groups.isdisjoint(scope.dropped):
         return True
     study = study_of(old.group)
     if study is None:

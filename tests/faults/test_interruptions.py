@@ -8,16 +8,15 @@ time.
 """
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults import interruption
 from tests.faults.place import Place
-from tests.faults.table import Entry
 from tests.integration import invariants
 
+SCENARIO = "a signal at any instruction"
 SHIM = Path(interruption.__file__).parent
 INTERRUPTED = "interrupted here\n"
 SHARES, SHARES_IN_CI = 16, 1
@@ -27,18 +26,6 @@ SEED = 27
 TIMES = (1, 1, 2, 5, 20)
 # Ended by the signal, at the beginning without a word of ours; or whole, because it came when all was done.
 STATUSES = (143, -15, 0, 4, 5)
-
-
-@pytest.fixture
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, Entry(request, "a signal at any instruction"))
-    with made.scanner:
-        yield made
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    full = metafunc.config.getoption("--full")
-    metafunc.parametrize("share", range(SHARES if full else SHARES_IN_CI))
 
 
 @pytest.mark.timeout(6 * 3600)

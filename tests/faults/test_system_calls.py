@@ -7,7 +7,6 @@ times that a line makes it, and with each error that fits.
 """
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +15,8 @@ import pytest
 from tests.faults import shim
 from tests.faults.limits import short_limits
 from tests.faults.place import Place
-from tests.faults.table import Entry
 
+SCENARIO = "a system call fails"
 SHIM = Path(shim.__file__).parent
 # What a line does more often than this it does for more of the same.
 MOST_OF_A_LINE = 3
@@ -60,18 +59,6 @@ def errors_of(name: str) -> list[str]:
         return [*OF_DESCRIPTORS]
     more = OF_CHANGES if name in CHANGES | MORE_CHANGES else OF_DESCRIPTORS if name in ("open", "scandir") else ()
     return [*ERRORS, *more]
-
-
-@pytest.fixture
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, Entry(request, "a system call fails"))
-    with made.scanner:
-        yield made
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    full = metafunc.config.getoption("--full")
-    metafunc.parametrize("share", range(SHARES if full else SHARES_IN_CI))
 
 
 @pytest.mark.timeout(6 * 3600)
