@@ -110,8 +110,8 @@ def check() -> None:
 def waiting(wait: "Callable[..., T]", *arguments: object) -> "T":
     """Call WAIT with ARGUMENTS and give its result; a signal raises `Ended` at once, as `check` does.
 
-    WAIT is a function of Python's own that does little but wait: it is interrupted wherever it is, and nothing that it
-    may leave behind then matters. In another thread than the main one it is only called: that one alone gets signals.
+    WAIT is a function of Python's own that does nothing but wait: it is interrupted wherever it is. In another thread
+    than the main one it is only called: that one alone gets signals.
     """
     global _waits
     if get_ident() != _main_thread:

@@ -10,9 +10,9 @@ import subprocess
 import sys
 from typing import Any, NamedTuple
 
-from scanner_mover import config, signals
+from scanner_mover import config
 from scanner_mover.arguments_by_hand import InitOptions
-from scanner_mover.commands import init_questions
+from scanner_mover.commands import child_program, init_questions
 from scanner_mover.commands.init_questions import Answers
 from scanner_mover.commands.new_site import Maker, Owner
 from scanner_mover.display.output import put, say
@@ -147,16 +147,14 @@ def _first_pass(plan: _Plan) -> str:
         {} if owner.uid == os.geteuid() else {"user": owner.uid, "group": owner.gid, "extra_groups": []}
     )
     try:
-        done = signals.waiting(
-            lambda: subprocess.run(
-                shlex.split(plan.script),
-                check=False,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env={**os.environ, "SCANNER_MOVER_CONFIG": plan.file, "SERVERDIR": plan.server_dir},
-                timeout=_SECONDS_OF_A_FIRST_PASS,
-                **as_user,
-            )
+        done = child_program.run(
+            shlex.split(plan.script),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "SCANNER_MOVER_CONFIG": plan.file, "SERVERDIR": plan.server_dir},
+            timeout=_SECONDS_OF_A_FIRST_PASS,
+            **as_user,
         )
     except PermissionError:
         return f"a first pass could not be made: {owner.name} may not run {plan.script}; chmod the folders above it"

@@ -8,7 +8,7 @@ import sys
 from typing import NamedTuple
 
 import scanner_mover
-from scanner_mover import signals
+from scanner_mover.commands import child_program
 
 _FOLDER = os.path.dirname(os.path.abspath(scanner_mover.__file__))
 # What a pass may need at any time; `commands` beside these is one process for each call.
@@ -76,15 +76,12 @@ def execute_anew() -> None:
 
 def _succeeds(command: list[str]) -> bool:
     try:
-        done = signals.waiting(
-            lambda: subprocess.run(
-                command,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_START_LIMIT_SECONDS,
-            )
+        done = child_program.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_START_LIMIT_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired):
         return False

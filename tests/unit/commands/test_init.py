@@ -13,7 +13,7 @@ import pytest
 
 from scanner_mover import config
 from scanner_mover.arguments_by_hand import InitOptions
-from scanner_mover.commands import init, init_questions
+from scanner_mover.commands import child_program, init, init_questions
 from scanner_mover.commands.init_questions import Answers
 from scanner_mover.commands.new_site import Owner
 from scanner_mover.errors import ConfigurationError, UnusableError, UsageError
@@ -70,7 +70,7 @@ def started(monkeypatch) -> list[tuple[list[str], dict]]:
         calls.append((command, more))
         return SimpleNamespace(returncode=0, stderr=b"")
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(child_program, "run", run)
     return calls
 
 
@@ -297,7 +297,7 @@ def test_a_first_pass_that_cannot_be_made_is_a_line_and_the_rest_is_printed(serv
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(subprocess, "run", fail)
+    monkeypatch.setattr(child_program, "run", fail)
     lines, _ = server.init()
     assert lines[lines.index("") - 1].startswith(said.format(server.script))
     assert "Register on the scanner, in its list of DICOM nodes:" in lines

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scanner_mover.commands import installed
+from scanner_mover.commands import child_program, installed
 from scanner_mover.dcmtk import dump2dcm
 
 PACKAGES = ("dcmtk", "site", "scanner", "transfer")
@@ -88,7 +88,7 @@ class Runs:
     def __init__(self, patch: pytest.MonkeyPatch, *ends: int | Exception) -> None:
         self.commands: list[list[str]] = []
         self._ends = list(ends)
-        patch.setattr(subprocess, "run", self._run)
+        patch.setattr(child_program, "run", self._run)
 
     def _run(self, command: Sequence[str], **options: Any) -> SimpleNamespace:
         self.commands.append(list(command))
